@@ -1,0 +1,233 @@
+"""A sandbox EPD to try things out with: PyPI `hl7`'s MLLP server, an inbox, and moods on demand.
+
+It shares no code with the service. `python deploy/sandbox/epd.py --port 0 --control-port 0` prints one JSON
+line with the ports it took. `GET /inbox` on the control port shows what a clinician would see, and
+`POST /mode {"mode": "down"}` changes how it answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import hl7
+from aiohttp import web
+from hl7.mllp import InvalidBlockError, start_hl7_server
+
+MODES = ("normal", "slow", "refuse", "reject", "lie", "hang", "garbage", "down")
+CODECS = {"8859/1": "iso8859-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8"}
+LONGEST_MESSAGE = 4 * 1024 * 1024
+"""hl7's own limit of 64 KiB drops longer messages without a word."""
+
+UNKNOWN_PATIENT = "ERR|||204^Unknown key identifier^HL70357|E\r"
+INTERNAL_ERROR = "ERR|||207^Application internal error^HL70357|E\r"
+
+
+@dataclass(slots=True)
+class Filed:
+    """A document as a clinician sees it, and how often it came under its TXA-12."""
+
+    document: str
+    parent: str
+    arrival: int
+    patient_ids: list[str]
+    patient_name: str
+    location: str
+    attending: str
+    originator: str
+    written_at: str
+    urgent: bool
+    lines: list[tuple[str, str]]
+    count: int = 1
+    control_ids: list[str] = field(default_factory=list)
+
+    @property
+    def body(self) -> str:
+        """The message's own text."""
+        return "\n".join(line for code, line in self.lines if code == "BODY")
+
+
+class SandboxEpd:
+    """The EPD. `inbox` is by TXA-12 in order of first arrival; `frames` are the raw messages as they came."""
+
+    def __init__(self, host: str = "127.0.0.1", *, slow_seconds: float = 2.0) -> None:
+        self.inbox: dict[str, Filed] = {}
+        self.frames: list[bytes] = []
+        self.mode = "normal"
+        self.port = 0
+        self.connections = 0
+        self.slow_seconds = slow_seconds
+        self._host = host
+        self._server: asyncio.Server | None = None
+        self._talks: dict[asyncio.Task[None], Any] = {}
+        self._news = asyncio.Condition()
+
+    async def start(self, port: int = 0) -> None:
+        """Listen on `port`; 0 takes a free one and keeps it for later."""
+        self._server = await start_hl7_server(
+            self._connected, self._host, port or self.port, limit=LONGEST_MESSAGE, encoding="iso8859-1"
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def set_mode(self, mode: str) -> None:
+        """Answer like `mode` from now on; `down` stops listening and hangs up, any other listens again."""
+        if mode not in MODES:
+            raise ValueError(mode)
+        self.mode = mode
+        if mode == "down":
+            await self.close()
+        elif self._server is None:
+            await self.start()
+        async with self._news:
+            self._news.notify_all()
+
+    async def until(self, condition: Callable[[SandboxEpd], bool], timeout: float = 20.0) -> None:
+        """Wait until `condition` holds; looked at on every message and change of mode."""
+        async with asyncio.timeout(timeout), self._news:
+            await self._news.wait_for(lambda: condition(self))
+
+    async def close(self) -> None:
+        """Stop listening and hang up."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for talk, writer in list(self._talks.items()):
+            talk.cancel()
+            writer.transport.abort()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
+    def _connected(self, reader: Any, writer: Any) -> None:
+        self.connections += 1
+        talk = asyncio.get_running_loop().create_task(self._talk(reader, writer))
+        self._talks[talk] = writer
+        talk.add_done_callback(lambda done: self._talks.pop(done, None))
+
+    async def _talk(self, reader: Any, writer: Any) -> None:
+        try:
+            while True:
+                answer = await self._take(await reader.readblock())
+                if answer is not None:
+                    writer.write(answer)
+                    await writer.drain()
+        except (asyncio.IncompleteReadError, InvalidBlockError, ConnectionError, ValueError):
+            return
+        finally:
+            writer.close()
+
+    async def _take(self, block: bytes) -> bytes | None:
+        message = hl7.parse(block.decode(_codec(block)))
+        self.frames.append(block)
+        if self.mode not in ("refuse", "reject"):
+            self._file(message)
+        async with self._news:
+            self._news.notify_all()
+        if self.mode == "slow":
+            await asyncio.sleep(self.slow_seconds)
+        return self._answer(message)
+
+    def _file(self, message: Any) -> None:
+        filed = _as_seen(message, arrival=len(self.inbox) + 1)
+        known = self.inbox.setdefault(filed.document, filed)
+        if known is not filed:
+            known.count += 1
+        known.control_ids.append(str(message.segment("MSH")(10)))
+
+    def _answer(self, message: Any) -> bytes | None:
+        if self.mode == "hang":
+            return None
+        if self.mode == "garbage":
+            return b"HTTP/1.1 400 Bad Request\r\n\r\n\x0bnot HL7\x1c\r"
+        code = {"refuse": "AE", "reject": "AR"}.get(self.mode, "AA")
+        ack = message.create_ack(code)
+        if self.mode == "lie":
+            ack.segment("MSA").assign_field("NOT-YOURS", 2)
+        error = {"refuse": UNKNOWN_PATIENT, "reject": INTERNAL_ERROR}.get(self.mode, "")
+        return b"\x0b" + f"{str(ack).rstrip()}\r{error}".encode("iso8859-1", "replace") + b"\x1c\r"
+
+
+def _codec(block: bytes) -> str:
+    """What MSH-18 declares; the header itself is ASCII."""
+    header = block.split(b"\r", 1)[0].split(block[3:4])
+    declared = header[17].decode("ascii", "replace") if len(header) > 17 else ""
+    return CODECS.get(declared, "ascii")
+
+
+def _as_seen(message: Any, arrival: int) -> Filed:
+    txa = message.segment("TXA")
+    lines = [
+        (str(obx(3)(1)(1)), message.unescape(str(repetition)).replace("\r", "\n"))
+        for obx in message.segments("OBX")
+        for repetition in obx[5]
+    ]
+    return Filed(
+        document=_text(message, txa, 12),
+        parent=_text(message, txa, 13),
+        arrival=arrival,
+        patient_ids=[str(identifier) for identifier in message.segment("PID")(3)],
+        patient_name=_text(message, message.segment("PID"), 5).partition("^")[0],
+        location=_text(message, message.segment("PV1"), 3),
+        attending=_text(message, message.segment("PV1"), 7),
+        originator=_text(message, txa, 9),
+        written_at=_text(message, txa, 4),
+        urgent=any(code == "PRIORITY" for code, _ in lines),
+        lines=lines,
+    )
+
+
+def _text(message: Any, segment: Any, number: int) -> str:
+    return str(message.unescape(str(segment[number]))) if len(segment) > number else ""
+
+
+def control_app(epd: SandboxEpd) -> web.Application:
+    """The control surface: `GET /inbox`, `POST /mode`."""
+
+    async def inbox(request: web.Request) -> web.Response:
+        documents = [{**asdict(filed), "body": filed.body} for filed in epd.inbox.values()]
+        return web.json_response({"mode": epd.mode, "received": len(epd.frames), "documents": documents})
+
+    async def mode(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json()
+            await epd.set_mode(asked["mode"])
+        except (ValueError, KeyError, TypeError):
+            return web.json_response({"modes": MODES}, status=400)
+        return web.json_response({"mode": epd.mode})
+
+    app = web.Application()
+    app.add_routes([web.get("/inbox", inbox), web.post("/mode", mode)])
+    return app
+
+
+async def serve(port: int, control_port: int) -> None:
+    """Run on loopback until SIGINT or SIGTERM."""
+    epd = SandboxEpd()
+    await epd.start(port)
+    runner = web.AppRunner(control_app(epd))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", control_port)
+    await site.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print(json.dumps({"port": epd.port, "control_port": runner.addresses[0][1]}), flush=True)
+    await stop.wait()
+    await epd.close()
+    await runner.cleanup()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=2575, help="MLLP port on loopback; 0 takes a free one")
+    parser.add_argument("--control-port", type=int, default=0, help="HTTP control port; 0 takes a free one")
+    given = parser.parse_args()
+    asyncio.run(serve(given.port, given.control_port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""A development issuer of access tokens: a key of its own in a folder of its own, for loopback only."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+KEY_ID = "development"
+
+
+class Issuer:
+    """Issues ES256 tokens for one tenant; `jwks` is the file that the gateway verifies them with."""
+
+    def __init__(self, folder: Path, tenant: str) -> None:
+        """Makes the key once; a later run in the same folder goes on with it."""
+        self.name = f"https://login.{tenant}.invalid"
+        self.jwks = folder / f"{tenant}-jwks.json"
+        key_file = folder / f"{tenant}-issuer.pem"
+        if key_file.exists():
+            self._key = key_file.read_bytes()
+            return
+        private = ec.generate_private_key(ec.SECP256R1())
+        self._key = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self._key)
+        public = {**ECAlgorithm.to_jwk(private.public_key(), as_dict=True), "kid": KEY_ID, "alg": "ES256", "use": "sig"}
+        self.jwks.write_text(json.dumps({"keys": [public]}))
+
+    def token(self, subject: str, *, hours: float = 12, audience: str = "messaging-service", **claims: Any) -> str:
+        """A token for `subject`; `claims` carry the patient's numbers and name."""
+        now = int(time.time())
+        payload = {
+            "iss": self.name,
+            "aud": audience,
+            "sub": subject,
+            "iat": now,
+            "exp": now + int(hours * 3600),
+            **claims,
+        }
+        return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": KEY_ID})

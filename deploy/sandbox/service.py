@@ -1,0 +1,172 @@
+"""The service and a sandbox EPD as processes on loopback, with keys, tenants and a development issuer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from issuer import Issuer
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS1zZWNyZXQtb2Ytb24tY2FsbA=="  # noqa: S105 - signs nothing but the demonstration
+_STARTED_WITHIN = 60
+
+
+class NotStarted(Exception):
+    """A process of the demonstration did not come up."""
+
+
+@dataclass(slots=True)
+class SandboxEpd:
+    """The sandbox EPD's control surface."""
+
+    http: aiohttp.ClientSession
+    control: str
+
+    async def inbox(self) -> dict[str, dict[str, Any]]:
+        """What a clinician sees, by TXA-12."""
+        async with self.http.get(f"{self.control}/inbox") as answer:
+            return {filed["document"]: filed for filed in (await answer.json())["documents"]}
+
+    async def be(self, mode: str) -> None:
+        """Answer as told: normal, slow, refuse, reject, lie, hang, garbage or down."""
+        async with self.http.post(f"{self.control}/mode", json={"mode": mode}) as answer:
+            answer.raise_for_status()
+
+
+def free_port(preferred: int = 0) -> int:
+    """A port on loopback: the preferred one if it is free."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise NotStarted("no free port on 127.0.0.1")
+
+
+@asynccontextmanager
+async def process(
+    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child process whose standard error goes to `log`; told to stop at the end, killed if it does not."""
+    with log.open("ab") as file:
+        child = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE, stderr=file
+        )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            try:
+                await asyncio.wait_for(child.wait(), 30)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+@asynccontextmanager
+async def sandbox_epd(http: aiohttp.ClientSession, log: Path) -> AsyncIterator[tuple[SandboxEpd, int]]:
+    """A sandbox EPD on free ports: its control surface and its MLLP port."""
+    script = str(ROOT / "deploy" / "sandbox" / "epd.py")
+    command = [sys.executable, script, "--port", "0", "--control-port", "0"]
+    async with process("sandbox EPD", command, {}, log) as child:
+        assert child.stdout is not None
+        line = await asyncio.wait_for(child.stdout.readline(), _STARTED_WITHIN)
+        if not line:
+            raise NotStarted(f"the sandbox EPD ended at once; see {log}")
+        ports = json.loads(line)
+        yield SandboxEpd(http, f"http://127.0.0.1:{ports['control_port']}"), ports["port"]
+
+
+async def until_ready(http: aiohttp.ClientSession, url: str, child: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until the gateway answers that it is ready."""
+    async with asyncio.timeout(_STARTED_WITHIN):
+        while True:
+            if child.returncode is not None:
+                raise NotStarted(f"the service ended with status {child.returncode}:\n{log.read_text()[-2000:]}")
+            try:
+                async with http.get(f"{url}/health/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.1)
+
+
+@dataclass(slots=True)
+class Running:
+    """The embedded service with everything around it."""
+
+    url: str
+    epd: SandboxEpd
+    issuers: dict[str, Issuer]
+    environment: dict[str, str]
+    http: aiohttp.ClientSession
+    folder: Path
+
+
+def settings(folder: Path, url: str, epd_port: int, on_call: str, issuers: Mapping[str, Issuer]) -> dict[str, str]:
+    """The environment of an embedded service in `folder`."""
+    found = {
+        "MESSAGING_BROKER": f"embedded:{folder}/queue.sqlite",
+        "MESSAGING_STORE": f"sqlite:{folder}/documents.sqlite",
+        "MESSAGING_KEYRING": f"{folder}/keyring.json",
+        "MESSAGING_TENANTS": str(ROOT / "deploy" / "tenants"),
+        "MESSAGING_LISTEN": url.removeprefix("http://"),
+        "MESSAGING_PUBLIC_URL": url,
+    }
+    for tenant, issuer in issuers.items():
+        prefix = tenant.upper()
+        found[f"{prefix}_ISSUER"] = issuer.name
+        found[f"{prefix}_JWKS"] = f"file:{issuer.jwks}"
+        found[f"{prefix}_EPD"] = f"mllp://127.0.0.1:{epd_port}"
+        found[f"{prefix}_ON_CALL"] = on_call
+        found[f"{prefix}_ON_CALL_SECRET"] = SECRET
+    return found
+
+
+async def command(environment: Mapping[str, str], *arguments: str, given: str = "") -> str:
+    """Run `messaging-service` to its end and return what it printed. Raises NotStarted when it fails."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "messaging_service.cli",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await child.communicate(given.encode())
+    if child.returncode:
+        raise NotStarted(f"messaging-service {' '.join(arguments)}: {err.decode()[-2000:]}")
+    return out.decode()
+
+
+@asynccontextmanager
+async def embedded_service(folder: Path, on_call: str, port: int) -> AsyncIterator[Running]:
+    """Start the sandbox EPD and the service in one process, with state in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    issuers = {tenant: Issuer(folder, tenant) for tenant in ("spijkenisse", "sein")}
+    url = f"http://127.0.0.1:{port}"
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        epd, epd_port = await stack.enter_async_context(sandbox_epd(http, folder / "epd.log"))
+        environment = settings(folder, url, epd_port, on_call, issuers)
+        await command(environment, "keys", "init")
+        serve = [sys.executable, "-m", "messaging_service.cli", "serve"]
+        child = await stack.enter_async_context(process("service", serve, environment, folder / "service.log"))
+        await until_ready(http, url, child, folder / "service.log")
+        yield Running(url, epd, issuers, environment, http, folder)

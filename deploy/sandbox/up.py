@@ -1,0 +1,109 @@
+"""What `deploy/up` does inside the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from aiohttp import web
+from demonstration import OnCall, Patient, Row, play
+from rich.console import Console
+from rich.table import Table
+from service import ROOT, NotStarted, Running, command, embedded_service, free_port
+
+STATE = ROOT / ".var" / "up"
+_PORT = 8080
+
+
+async def main(once: bool) -> int:
+    """Start, demonstrate, and unless `once` keep serving until a signal."""
+    console = Console()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    folder = Path(tempfile.mkdtemp(prefix="messaging-service-")) if once else STATE
+    on_call = OnCall()
+    alarms = await _on_call_server(on_call)
+    begun = time.monotonic()
+    console.print("· starting the service and a sandbox EPD …", end="")
+    try:
+        alarm_url = f"http://127.0.0.1:{alarms.addresses[0][1]}/alarm"
+        async with embedded_service(folder, alarm_url, free_port(_PORT)) as running:
+            console.print(f" {time.monotonic() - begun:.1f} s")
+            right = await _demonstrate(running, on_call, console)
+            if not once:
+                _show_how_to_go_on(running, console)
+                await stop.wait()
+            return 0 if right else 1
+    except NotStarted as problem:
+        console.print(f"\n{problem}", style="red", markup=False)
+        return 1
+    finally:
+        await alarms.cleanup()
+        if once:
+            shutil.rmtree(folder)
+
+
+async def _on_call_server(on_call: OnCall) -> web.AppRunner:
+    app = web.Application()
+    app.router.add_post("/alarm", on_call.take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner
+
+
+async def _demonstrate(running: Running, on_call: OnCall, console: Console) -> bool:
+    relation = {
+        "tenant": "spijkenisse",
+        "identifiers": {"local": "1234"},
+        "name": "Jansen",
+        "care_team": "cardiology",
+        "since": 0,
+    }
+    await command(running.environment, "relations", "load", "-", given=json.dumps(relation))
+    table = Table("", "sent", "answered", "in the EPD", title="A conversation", title_justify="left", expand=True)
+
+    def show(row: Row) -> None:
+        console.print(f"· {row.sent}: {'as it should be' if row.right else 'NOT as it should be'}", highlight=False)
+        mark = "[green]✓[/]" if row.right else "[red]✗[/]"
+        table.add_row(mark, row.sent, row.answer, row.filed)
+
+    right = await play(running, on_call, show)
+    console.print(table)
+    ledger = await command(running.environment, "ledger")
+    console.print(ledger.strip(), style="green")
+    return right
+
+
+def _show_how_to_go_on(running: Running, console: Console) -> None:
+    token = Patient(running, "spijkenisse", "1234", "Jansen").token
+    console.print("\nServing until Ctrl-C. A first message of your own:\n", style="bold")
+    sys.stdout.write(
+        f"curl -s {running.url}/v1/messages \\\n"
+        f"  -H 'Authorization: Bearer {token}' \\\n"
+        "  -H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1' \\\n"
+        """  -d '{"subject": "Vraag", "body": "Mag ik sporten met deze pleister?", "language": "nl"}'\n\n"""
+    )
+    console.print("The same shell can use the commands, such as `messaging-service queues`, after:\n")
+    for name, value in running.environment.items():
+        sys.stdout.write(f"export {name}='{value}'\n")
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="deploy/up")
+    parser.add_argument("--once", action="store_true", help="stop after the demonstration")
+    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in .var/up")
+    given = parser.parse_args()
+    if given.fresh:
+        shutil.rmtree(STATE, ignore_errors=True)
+    sys.exit(asyncio.run(main(given.once)))

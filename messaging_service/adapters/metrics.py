@@ -1,0 +1,88 @@
+"""Metrics in Prometheus' format; the one importer of prometheus_client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from messaging_service.application.ports import Depth
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FILING_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86400)
+
+
+class Metrics:
+    """The counters of one process (application port Meter). Labels are codes of ours, never of patients."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._accepted = self._counter("messaging_accepted", "Messages answered 202", "tenant", "lane")
+        self._refused = self._counter("messaging_refused", "Requests answered with a problem", "problem")
+        self._handled = self._counter("messaging_handled", "Deliveries a step is done with", "queue", "outcome")
+        self._acks = self._counter("messaging_acknowledgements", "Answers of the EPD", "tenant", "lane", "code")
+        self._channels = self._counter("messaging_channel", "Outward channels", "channel", "outcome")
+        self._tokens = self._counter("messaging_tokens_refused", "Access tokens refused", "reason")
+        self._latency = Histogram(
+            "messaging_filing_seconds",
+            "From accepted to acknowledged by the EPD",
+            ("tenant", "lane"),
+            registry=self.registry,
+            buckets=_FILING_BUCKETS,
+        )
+        self._circuit = self._gauge("messaging_circuit_open", "1 while a queue's step waits for a server", "queue")
+        self._depth = self._gauge("messaging_queue_depth", "Messages ready in a queue", "queue")
+        self._age = self._gauge("messaging_queue_oldest_seconds", "Age of the oldest message of a queue", "queue")
+        self._up = self._gauge("messaging_up", "1 while a server answers", "server")
+        self._parked = self._gauge("messaging_parked", "Messages that wait for a person")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def accepted(self, tenant: str, lane: str) -> None:
+        """A message was answered 202."""
+        self._accepted.labels(tenant, lane).inc()
+
+    def refused(self, problem: str) -> None:
+        """A request was answered with this problem."""
+        self._refused.labels(problem).inc()
+
+    def handled(self, queue: str, outcome: str) -> None:
+        """A step is done with a delivery."""
+        self._handled.labels(queue, outcome).inc()
+
+    def acknowledged(self, tenant: str, lane: str, code: str, waited_ms: int) -> None:
+        """The EPD answered; only a positive answer ends the waiting."""
+        self._acks.labels(tenant, lane, code).inc()
+        if code in ("AA", "CA"):
+            self._latency.labels(tenant, lane).observe(waited_ms / 1000)
+
+    def circuit(self, queue: str, open: bool) -> None:
+        """The circuit of a queue opened or closed."""
+        self._circuit.labels(queue).set(1 if open else 0)
+
+    def channel(self, channel: str, outcome: str) -> None:
+        """An outward channel took a message, or failed."""
+        self._channels.labels(channel, outcome).inc()
+
+    def token(self, reason: str) -> None:
+        """A token was refused."""
+        self._tokens.labels(reason).inc()
+
+    def queues(self, depths: Mapping[str, Depth], oldest_ms: Mapping[str, int], parked: int) -> None:
+        """What waits now, read at each scrape; a queue not in `oldest_ms` is empty."""
+        for queue, depth in depths.items():
+            self._depth.labels(queue).set(depth.ready)
+            self._age.labels(queue).set(oldest_ms.get(queue, 0) / 1000)
+        self._parked.set(parked)
+
+    def up(self, server: str, answers: bool) -> None:
+        """Whether a server answered just now."""
+        self._up.labels(server).set(1 if answers else 0)
+
+    def exposition(self) -> bytes:
+        """All metrics as text."""
+        return generate_latest(self.registry)

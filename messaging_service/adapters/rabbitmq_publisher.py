@@ -1,0 +1,109 @@
+"""Publishing to RabbitMQ: every publish ends in time, with a confirm or with what is known of the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import ChannelInvalidStateError, DeliveryError, PublishError
+from aiormq import Channel as Wire
+from aiormq import spec
+
+from messaging_service.adapters.rabbitmq_link import Link, cancellations, is_driver_error
+from messaging_service.application.ports import Envelope
+from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueMissing, QueueRefused
+
+PERSISTENT = 2
+
+
+class Publisher:
+    """Publishes over one channel of `link`, confirms pipelined.
+
+    Goes to the driver's wire channel: `Exchange.publish` costs 60 of 220 µs a message more and adds nothing.
+    """
+
+    def __init__(self, link: Link, timeout: float) -> None:
+        """`timeout` in seconds, for one publish, connecting included."""
+        self._link = link
+        self._timeout = timeout
+        self._channel: AbstractChannel | None = None
+        self._wire: Wire | None = None
+        self._opening = asyncio.Lock()
+        self._numbers = itertools.count(1)
+
+    async def publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
+        """One persistent, mandatory publish; raises as `Broker.publish` says."""
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        wire = self._wire if self._wire is not None and not self._wire.is_closed else await self.open()
+        if self._link.blocked():
+            raise QueueRefused("the broker has a memory or disk alarm")
+        properties = self._properties(envelope)
+        asked = cancellations()
+        try:
+            await wire.basic_publish(
+                envelope.body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=True,
+                timeout=max(deadline - asyncio.get_running_loop().time(), 0),
+                wait=False,
+            )
+        except PublishError as error:
+            raise QueueMissing(routing_key) from error
+        except DeliveryError as error:
+            raise QueueRefused(routing_key) from error
+        except ChannelInvalidStateError as error:
+            raise BrokerDown("the channel closed before anything was sent") from error
+        except TimeoutError as error:
+            self._retire(wire)
+            raise PublishUnknown(f"no confirm within {self._timeout} s") from error
+        except asyncio.CancelledError as error:
+            if cancellations() > asked:
+                raise
+            raise PublishUnknown("the connection was lost before the confirm") from error
+        except Exception as error:
+            if not is_driver_error(error):
+                raise
+            raise PublishUnknown("the connection was lost before the confirm") from error
+
+    async def open(self) -> Wire:
+        """Have a channel ready; the first caller opens it, the others find it.
+
+        Raises:
+            BrokerDown: no connection, or no answer within the connect time-out.
+        """
+        try:
+            async with asyncio.timeout(self._link.connect_timeout), self._opening:
+                if self._wire is None or self._wire.is_closed:
+                    self._channel = await self._link.channel()
+                    wire = await self._channel.get_underlay_channel()
+                    assert isinstance(wire, Wire)
+                    self._wire = wire
+                return self._wire
+        except TimeoutError as error:
+            raise BrokerDown(f"no channel within {self._link.connect_timeout} s") from error
+
+    def _properties(self, envelope: Envelope) -> spec.Basic.Properties:
+        """`correlation_id` is the message's id; `message_id` is this publish's own.
+
+        The driver finds the publish that was returned by `message_id`: were it shared by two publishes of
+        one message, the return of the one would fall on the other, and the lost one would count as confirmed.
+        """
+        return spec.Basic.Properties(
+            message_id=f"{envelope.message_id}.{next(self._numbers)}",
+            correlation_id=envelope.message_id,
+            message_type=envelope.kind,
+            headers=dict(envelope.headers),
+            delivery_mode=PERSISTENT,
+        )
+
+    def _retire(self, wire: Wire) -> None:
+        """After a time-out go on over a new connection, lest every later publish wait as long for a dead one.
+
+        Not while the broker blocks publishers: a new connection would only learn that again.
+        """
+        if wire is self._wire and not self._link.blocked():
+            self._channel = self._wire = None
+            self._link.retire(grace=self._timeout)

@@ -1,0 +1,153 @@
+"""A thread that owns one SQLite connection and does at once whatever has been asked of it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from messaging_service.domain.errors import StoreDown
+
+Perform = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+"""Does jobs together: an outcome for each in the same order, an exception if only that job failed."""
+
+_Waiting = list[tuple[Any, "asyncio.Future[Any]"]]
+_MOST_AT_ONCE = 512
+
+
+class SqliteThread:
+    """Jobs go in from the event loop, each batch of outcomes comes back with one wake-up of the loop.
+
+    The connection is opened by the first job and let go after any fault of SQLite, so that the next job
+    finds a repaired disk or a file that was put back.
+    """
+
+    def __init__(self, path: Path, perform: Perform, patience: float) -> None:
+        """`patience` is how many seconds a job waits for other processes that hold the file."""
+        self._path = path
+        self._perform = perform
+        self._patience = patience
+        self._connection: sqlite3.Connection | None = None
+        self._gathered: _Waiting = []
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] | None = None
+        threading.Thread(target=self._run, name=f"sqlite-{path.name}", daemon=True).start()
+
+    async def do(self, job: Any) -> Any:
+        """The job's outcome.
+
+        Raises:
+            StoreDown: the file cannot be used now; a write may or may not have been kept.
+        """
+        if self._ended:
+            raise StoreDown("closed")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._gathered.append((job, future))
+        if len(self._gathered) == 1:
+            self._loop.call_soon(self._hand_over)
+        return await future
+
+    async def close(self) -> None:
+        """Finish what was asked, close the connection and end the thread."""
+        if not self._ended:
+            self._ended = self._loop.create_future()
+            self._hand_over()
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._next()
+            if batch:
+                outcomes = self._outcomes([job for job, _ in batch])
+                self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
+        self._let_go()
+        if self._ended:
+            self._loop.call_soon_threadsafe(self._ended.set_result, None)
+
+    def _next(self) -> tuple[_Waiting, bool]:
+        """What waits, once something does, and whether the end was asked for."""
+        batch: _Waiting = []
+        part = self._queue.get()
+        try:
+            while part is not None:
+                batch += part
+                if len(batch) >= _MOST_AT_ONCE:
+                    return batch, False
+                part = self._queue.get_nowait()
+        except Empty:
+            return batch, False
+        return batch, True
+
+    def _outcomes(self, jobs: list[Any]) -> Sequence[Any]:
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._path, self._patience)
+            return self._perform(self._connection, jobs)
+        except (sqlite3.Error, OSError) as exc:
+            self._let_go()
+            code = getattr(exc, "sqlite_errorname", type(exc).__name__)
+            return [_down(code, exc) for _ in jobs]
+        except Exception as exc:  # a fault of ours belongs to those who wait, and must not end the thread
+            self._let_go()
+            return [exc for _ in jobs]
+
+    def _let_go(self) -> None:
+        """Closing rolls back what was not committed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _deliver(batch: _Waiting, outcomes: Sequence[Any]) -> None:
+    for (_, future), outcome in zip(batch, outcomes, strict=True):
+        if False:  # its caller was cancelled
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def _down(code: str, cause: Exception) -> StoreDown:
+    fault = StoreDown(code)
+    fault.__cause__ = cause
+    return fault
+
+
+def _connect(path: Path, patience: float) -> sqlite3.Connection:
+    """A connection to the file, created for its owner alone, on which every commit reaches the disk."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, cached_statements=512)
+    try:
+        _enter_wal(connection, time.monotonic() + patience)
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _enter_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    """Several processes may do this to a new file at once; SQLite then says busy without waiting."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)

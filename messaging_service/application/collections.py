@@ -1,0 +1,45 @@
+"""Every collection with its indexes, in one place. The shard key is part of every unique index."""
+
+from __future__ import annotations
+
+from messaging_service.application.ports import Collection, Index
+
+IDENTIFIERS = Collection("identifiers")
+PATIENTS = Collection("patients")
+ACCOUNTS = Collection("accounts")
+RELATIONS = Collection("relations", (Index("of_patient", ("patient", "began_at")),), shard_key="patient")
+THREADS = Collection("threads", (Index("of_patient", ("patient", "order")),), shard_key="patient")
+MESSAGES = Collection(
+    "messages",
+    (Index("in_thread", ("thread", "place"), unique=True), Index("of_run", ("run", "number"))),
+    shard_key="thread",
+)
+FILINGS = Collection(
+    "filings",
+    (
+        Index("by_state", ("state", "accepted_at")),
+        Index("by_lane", ("tenant", "lane", "state", "accepted_at")),
+    ),
+)
+PARKED = Collection("parked", (Index("by_state", ("state", "parked_at")), Index("of_message", ("message",))))
+ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
+ALERTS = Collection("alerts")
+RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
+JOURNAL = Collection("journal", (Index("by_state", ("state", "order")),))
+ACCESS_LOG = Collection("access_log", (Index("of_patient", ("patient", "at")), Index("of_run", ("run", "number"))))
+
+ALL = (
+    IDENTIFIERS,
+    PATIENTS,
+    ACCOUNTS,
+    RELATIONS,
+    THREADS,
+    MESSAGES,
+    FILINGS,
+    PARKED,
+    ALARMS,
+    ALERTS,
+    RUNS,
+    JOURNAL,
+    ACCESS_LOG,
+)

@@ -1,0 +1,95 @@
+"""Tell on-call of an urgent message; needs no store to raise the alarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from messaging_service.application.codec import Outgoing, from_document, outgoing, read_event, to_document
+from messaging_service.application.collections import ALARMS
+from messaging_service.application.ports import Alarm, Clock, DocumentStore, Envelope, OnCall
+from messaging_service.application.topology import notify_queue
+from messaging_service.domain.errors import Conflict, MessageFault, StoreDown
+from messaging_service.domain.events import MessageAccepted, MessageEscalated
+from messaging_service.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlarm:
+    """The alarm of one thread (its `id`): open until somebody acknowledges, counting what came meanwhile."""
+
+    id: str
+    tenant: str
+    state: str
+    raised_at: int
+    messages: tuple[str, ...]
+    version: int = 1
+
+
+@dataclass(slots=True)
+class Duty:
+    """One tenant and the ways to wake whoever is on call there."""
+
+    tenant: Tenant
+    on_call: OnCall
+
+
+class Escalate:
+    """The use case of the escalate step: one alarm a thread at a time, and never none for want of a store."""
+
+    def __init__(self, *, duties: dict[str, Duty], store: DocumentStore, clock: Clock) -> None:
+        self._duties = duties
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, envelope: Envelope) -> list[Outgoing]:
+        """Raise the alarm of a MessageAccepted, or count it under its thread's open alarm.
+
+        Raises:
+            OnCallUnreachable: no channel took it; it is tried again until one does.
+        """
+        event = read_event(envelope, MessageAccepted)
+        duty = self._duties.get(event.tenant)
+        if duty is None:
+            raise MessageFault("tenant_unknown")
+        if event.alarm:
+            await self._raise(duty, event)
+        if duty.tenant.portal is None:
+            return []
+        escalated = MessageEscalated(event.message, event.tenant, event.thread, self._clock())
+        return [outgoing(notify_queue(event.tenant), escalated)]
+
+    async def _raise(self, duty: Duty, event: MessageAccepted) -> None:
+        known = await self._open_alarm(event.thread)
+        if known is None:  # told first, recorded after: a crash between means told twice, never not at all
+            alarm = Alarm(event.tenant, event.thread, event.message, event.accepted_at, 1)
+            await duty.on_call.page(alarm)
+        if known is None or event.message not in known.messages:
+            await self._record(event)
+
+    async def _open_alarm(self, thread: str) -> StoredAlarm | None:
+        try:
+            document = await self._store.get(ALARMS, thread)
+        except StoreDown:
+            return None
+        alarm = from_document(document, StoredAlarm) if document else None
+        return alarm if alarm and alarm.state == "open" else None
+
+    async def _record(self, event: MessageAccepted) -> None:
+        try:
+            await self._add(event)
+        except StoreDown:
+            return  # on-call is told; a record that is missing only lets a next message of the thread ring again
+
+    async def _add(self, event: MessageAccepted) -> None:
+        fresh = StoredAlarm(event.thread, event.tenant, "open", self._clock(), (event.message,))
+        if (await self._store.insert(ALARMS, [to_document(fresh)]))[0]:
+            return
+        document = await self._store.get(ALARMS, event.thread)
+        if document is None:
+            raise Conflict(f"alarm of {event.thread}")
+        known = from_document(document, StoredAlarm)
+        messages = (*known.messages, event.message) if known.state == "open" else (event.message,)
+        changed = replace(fresh, messages=messages[-100:], version=known.version)
+        if known.state == "open":
+            changed = replace(changed, raised_at=known.raised_at)
+        await self._store.replace(ALARMS, to_document(changed))

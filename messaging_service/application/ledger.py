@@ -1,0 +1,154 @@
+"""Prove by id that nothing is lost: every confirmed publish is persisted, waiting or parked; and so on to filed.
+
+What is checked, and what each finding means:
+
+lost            confirmed to a portal, past its limit, and neither stored nor parked, while no queue holds anything
+                it could be
+late            confirmed and past its limit, but its queue still holds messages; or persisted and not filed in time
+unconfirmed     no 202 is known for it: the broker did not confirm, or the gateway died before it wrote its journal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from messaging_service.application.codec import from_document, to_document
+from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES, PARKED, RUNS
+from messaging_service.application.journal import GatewayRun, JournalBatch, JournalEntry, Outcome
+from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
+from messaging_service.domain.filing import OPEN_STATES
+from messaging_service.domain.message import Lane
+from messaging_service.tenants import Tenant
+
+_PAGE = 500
+_RUN_IS_DEAD_AFTER_MS = 30_000
+_SETTLED_AFTER_MS = 600_000
+
+
+@dataclass(slots=True)
+class LedgerReport:
+    """Message ids by finding. `ok` when nothing is lost or past its limit; `tails` are runs that died."""
+
+    confirmed: int = 0
+    persisted: int = 0
+    waiting: int = 0
+    parked: int = 0
+    under_way: int = 0
+    lost: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    unconfirmed: list[str] = field(default_factory=list)
+    tails: list[RunTail] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every confirmed message is where it should be, in time."""
+        return not self.lost and not self.late
+
+
+@dataclass(frozen=True, slots=True)
+class RunTail:
+    """A gateway run that ended without closing: what it published after `watermark` is known only in part."""
+
+    run: str
+    watermark: int
+    persisted: tuple[str, ...]
+
+
+class Ledger:
+    """Checks the journal of the gateways against store and queues."""
+
+    def __init__(
+        self,
+        *,
+        tenants: Mapping[str, Tenant],
+        store: DocumentStore,
+        broker: Broker,
+        queues: Iterable[str],
+        clock: Clock,
+    ) -> None:
+        self._tenants = tenants
+        self._store = store
+        self._broker = broker
+        self._queues = tuple(queues)
+        self._clock = clock
+
+    async def check(self) -> LedgerReport:
+        """One pass over everything that is not settled yet. Settled journal batches are marked and not read again."""
+        report = LedgerReport()
+        depths = await self._broker.depths(self._queues)
+        await self._check_journal(report, depths)
+        await self._check_filings(report)
+        await self._check_runs(report)
+        report.parked = await self._store.count(PARKED, "by_state", {"state": "parked"})
+        return report
+
+    async def _check_journal(self, report: LedgerReport, depths: Mapping[str, Depth]) -> None:
+        above = ""
+        while batches := await self._store.find(JOURNAL, "by_state", {"state": "open"}, above=above, limit=_PAGE):
+            for document in batches:
+                await self._check_batch(report, from_document(document, JournalBatch), depths)
+            if len(batches) < _PAGE:
+                return
+            above = batches[-1]["order"]
+
+    async def _check_batch(self, report: LedgerReport, batch: JournalBatch, depths: Mapping[str, Depth]) -> None:
+        missing = await self._missing([entry.message for entry in batch.entries])
+        settled = True
+        for entry in batch.entries:
+            report.confirmed += entry.outcome is Outcome.CONFIRMED
+            if entry.message not in missing:
+                report.persisted += 1
+            elif entry.outcome is Outcome.CONFIRMED:
+                settled = False
+                self._place(report, entry, depths)
+            elif entry.outcome is Outcome.UNKNOWN:
+                report.unconfirmed.append(entry.message)
+        if settled and self._clock() - batch.at > _SETTLED_AFTER_MS:
+            await self._store.replace(JOURNAL, {**to_document(batch), "state": "settled"})
+
+    async def _missing(self, ids: list[str]) -> set[str]:
+        stored = await self._store.get_many(MESSAGES, ids)
+        rest = [id for id in ids if id not in stored]
+        parked = await self._store.get_many(PARKED, [f"{id}.persist" for id in rest]) if rest else {}
+        return {id for id in rest if f"{id}.persist" not in parked}
+
+    def _place(self, report: LedgerReport, entry: JournalEntry, depths: Mapping[str, Depth]) -> None:
+        if self._clock() - entry.at <= self._limit_ms(entry.lane):
+            report.waiting += 1
+        elif any(depth.ready for queue, depth in depths.items() if _may_hold(queue, entry.lane)):
+            report.late.append(entry.message)
+        else:
+            report.lost.append(entry.message)
+
+    def _limit_ms(self, lane: str) -> int:
+        due = [tenant.due for tenant in self._tenants.values()]
+        if lane == Lane.URGENT:
+            return 60_000 * min(d.urgent_minutes for d in due)
+        return 60_000 * min(d.normal_minutes for d in due)
+
+    async def _check_filings(self, report: LedgerReport) -> None:
+        for state in OPEN_STATES:
+            report.under_way += await self._store.count(FILINGS, "by_state", {"state": state})
+        for tenant in self._tenants.values():
+            for lane, minutes in (
+                (Lane.URGENT, tenant.due.urgent_minutes),
+                (Lane.NORMAL, tenant.due.normal_minutes),
+            ):
+                before = self._clock() - 60_000 * minutes
+                for state in OPEN_STATES:
+                    due = {"tenant": tenant.id, "lane": lane, "state": state}
+                    late = await self._store.find(FILINGS, "by_lane", due, below=before, limit=_PAGE)
+                    report.late.extend(document["id"] for document in late)
+
+    async def _check_runs(self, report: LedgerReport) -> None:
+        for document in await self._store.find(RUNS, "by_state", {"state": "running"}, limit=_PAGE):
+            run = from_document(document, GatewayRun)
+            if self._clock() - run.seen_at < _RUN_IS_DEAD_AFTER_MS:
+                continue
+            beyond = await self._store.find(MESSAGES, "of_run", {"run": run.id}, above=run.watermark, limit=_PAGE)
+            report.tails.append(RunTail(run.id, run.watermark, tuple(found["id"] for found in beyond)))
+
+
+def _may_hold(queue: str, lane: str) -> bool:
+    return queue == f"persist.{lane}" or queue.startswith("park") or queue.startswith("delay")

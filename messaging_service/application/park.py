@@ -1,0 +1,160 @@
+"""Take over what a step gave up on: with its reason and an owner, into the store, where a person mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from messaging_service.application.codec import Outgoing, from_document, outgoing, to_document
+from messaging_service.application.collections import PARKED
+from messaging_service.application.ports import Broker, Clock, DocumentStore, Envelope
+from messaging_service.application.threads import Threads
+from messaging_service.application.topology import notify_queue, step_of
+from messaging_service.domain.errors import Conflict, SettingInvalid
+from messaging_service.domain.events import MessageParked
+from messaging_service.domain.filing import FilingState
+from messaging_service.domain.message import Step
+from messaging_service.tenants import Tenant
+
+_OWNERS = {Step.FILE: "epd-integrator", Step.NOTIFY: "portal-builder"}
+_STOPS_THE_MESSAGE = (Step.PERSIST, Step.FILE)
+NOBODY_SAID_WHY = "delivery_limit"
+"""A worker died on it again and again, so the broker gave it up; no step could say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedMessage:
+    """An envelope out of the queues. `id` is the message's id and the step; `body` is sealed or holds ids only."""
+
+    id: str
+    message: str
+    tenant: str
+    thread: str
+    step: str
+    queue: str
+    kind: str
+    reason: str
+    owner: str
+    parked_at: int
+    state: str
+    body: bytes = field(repr=False)
+    remark: str = ""
+    version: int = 1
+
+
+class _Identifiers(msgspec.Struct):
+    tenant: str = ""
+    thread: str = ""
+
+
+class Park:
+    """The use case of the park step."""
+
+    def __init__(self, *, tenants: Mapping[str, Tenant], store: DocumentStore, threads: Threads, clock: Clock) -> None:
+        self._tenants = tenants
+        self._store = store
+        self._threads = threads
+        self._clock = clock
+
+    async def __call__(self, envelope: Envelope) -> list[Outgoing]:
+        """Put the envelope into the store; the patient's portal is told when the message stops here."""
+        parked = self._parked(envelope)
+        await self._write(parked)
+        if Step(parked.step) not in _STOPS_THE_MESSAGE:
+            return []
+        await self._threads.set_state(parked.message, FilingState.PARKED)
+        tenant = self._tenants.get(parked.tenant)
+        if tenant is None or tenant.portal is None:
+            return []
+        event = MessageParked(parked.message, parked.tenant, parked.thread, parked.parked_at)
+        return [outgoing(notify_queue(tenant.id), event)]
+
+    def _parked(self, envelope: Envelope) -> ParkedMessage:
+        queue = str(envelope.headers.get("queue", Step.PARK))
+        step = step_of(queue)
+        ids = _identifiers(envelope.body)
+        return ParkedMessage(
+            id=f"{envelope.message_id}.{step}",
+            message=envelope.message_id,
+            tenant=ids.tenant,
+            thread=ids.thread,
+            step=step,
+            queue=queue,
+            kind=envelope.kind,
+            reason=str(envelope.headers.get("reason", NOBODY_SAID_WHY)),
+            owner=_OWNERS.get(step, "operations"),
+            parked_at=self._clock(),
+            state="parked",
+            body=envelope.body,
+        )
+
+    async def _write(self, parked: ParkedMessage) -> None:
+        while not (await self._store.insert(PARKED, [to_document(parked)]))[0]:
+            known = await self._store.get(PARKED, parked.id)
+            if known is not None:  # parked before, replayed, and back again
+                await self._store.replace(PARKED, {**to_document(parked), "version": known["version"]})
+                return
+
+
+def _identifiers(body: bytes) -> _Identifiers:
+    try:
+        return msgspec.json.decode(body, type=_Identifiers)
+    except msgspec.DecodeError:
+        return _Identifiers()  # an unreadable body is parked all the same, under its message id
+
+
+class ParkedNotFound(SettingInvalid):
+    """No such parked message. `messaging-service parked list` shows those there are."""
+
+
+class Mend:
+    """What operations do with parked messages: list, show, replay, close."""
+
+    def __init__(self, *, store: DocumentStore, threads: Threads, broker: Broker) -> None:
+        self._store = store
+        self._threads = threads
+        self._broker = broker
+
+    async def listed(self, state: str = "parked", *, above: int = 0, limit: int = 1000) -> list[ParkedMessage]:
+        """Parked messages, oldest first."""
+        found = await self._store.find(PARKED, "by_state", {"state": state}, above=above, limit=limit)
+        return [from_document(document, ParkedMessage) for document in found]
+
+    async def show(self, id: str) -> ParkedMessage:
+        """One of them, by its id. Raises ParkedNotFound."""
+        document = await self._store.get(PARKED, id)
+        if document is None:
+            raise ParkedNotFound(id)
+        return from_document(document, ParkedMessage)
+
+    async def replay(self, id: str) -> None:
+        """Send it through its step again, its attempts counted from the start.
+
+        Queued first and marked after: a crash between leaves it listed, and replaying twice changes nothing.
+        """
+        parked = await self._require_parked(id)
+        envelope = Envelope(parked.message, parked.kind, parked.body, {"queue": parked.queue})
+        if Step(parked.step) in _STOPS_THE_MESSAGE:
+            await self._threads.set_state(parked.message, FilingState.WAITING)
+        await self._broker.publish(parked.queue, envelope)
+        await self._mark(parked, "replayed", "")
+
+    async def close(self, id: str, remark: str) -> None:
+        """A person dealt with it otherwise; `remark` says how, without content."""
+        parked = await self._require_parked(id)
+        if Step(parked.step) in _STOPS_THE_MESSAGE:
+            await self._threads.set_state(parked.message, FilingState.CLOSED)
+        await self._mark(parked, "closed", remark)
+
+    async def _require_parked(self, id: str) -> ParkedMessage:
+        parked = await self.show(id)
+        if parked.state != "parked":
+            raise ParkedNotFound(f"{id} is {parked.state}")
+        return parked
+
+    async def _mark(self, parked: ParkedMessage, state: str, remark: str) -> None:
+        changed = {**to_document(parked), "state": state, "remark": remark}
+        if not await self._store.replace(PARKED, changed):
+            raise Conflict(f"parked {parked.id}")

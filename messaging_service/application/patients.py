@@ -1,0 +1,127 @@
+"""Patients: a random id inside, identifiers by keyed digest, one data-encryption key each."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messaging_service.application.codec import from_document, pack, to_document, unpack
+from messaging_service.application.collections import IDENTIFIERS, PATIENTS
+from messaging_service.application.ports import DocumentStore
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.crypto.sealing import Place, seal, unseal
+from messaging_service.domain.errors import Conflict, MessageFault
+from messaging_service.domain.message import Identifier
+
+_CACHED_KEYS = 10_000
+_DEK_ID = "dek"
+
+
+@dataclass(frozen=True, slots=True)
+class _PatientDocument:
+    id: str
+    tenant: str
+    wrapped_dek: bytes
+    sealed: bytes
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    identifiers: tuple[Identifier, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Patient:
+    """A patient as the workers need one: the internal id and what opens and closes this patient's seals."""
+
+    tenant: str
+    id: str
+    dek: bytes
+
+    def seal(self, message: str, field: str, value: object) -> bytes:
+        """`value` packed and sealed under this patient's key, bound to message and field."""
+        return seal(self.dek, _DEK_ID, pack(value), Place(self.tenant, self.id, message, field))
+
+    def unseal(self, message: str, field: str, sealed: bytes) -> bytes:
+        """The packed value. Raises UnsealFailed."""
+        return unseal(self.dek, sealed, Place(self.tenant, self.id, message, field))
+
+
+class Patients:
+    """Looks patients up by identifier and makes those that are new."""
+
+    def __init__(self, store: DocumentStore, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._known: OrderedDict[str, Patient] = OrderedDict()
+
+    def key(self, tenant: str, identifiers: Sequence[Identifier]) -> str:
+        """The look-up key of a patient: a digest of the first identifier, the same on every gateway."""
+        return self._digest(tenant, identifiers[0])
+
+    async def find(self, tenant: str, identifiers: Sequence[Identifier]) -> str | None:
+        """The internal id of the patient with the first of these identifiers."""
+        document = await self._store.get(IDENTIFIERS, self._digest(tenant, identifiers[0]))
+        return document["patient"] if document else None
+
+    async def load(self, id: str) -> Patient:
+        """The patient with that internal id.
+
+        Raises:
+            MessageFault: final; there is none, as after a restore or a destruction.
+        """
+        if known := self._known.get(id):
+            self._known.move_to_end(id)
+            return known
+        document = await self._store.get(PATIENTS, id)
+        if document is None:
+            raise MessageFault("patient_unknown", final=True)
+        stored = from_document(document, _PatientDocument)
+        dek = self._keyring.unwrap_dek(stored.tenant, id, stored.wrapped_dek)
+        return self._remember(Patient(stored.tenant, id, dek))
+
+    async def ensure(self, tenant: str, identifiers: Sequence[Identifier], name: str) -> Patient:
+        """The patient with these identifiers, made when new. The identifier's document is the arbiter of races.
+
+        Raises:
+            Conflict: two makers met and neither is visible yet; try again.
+        """
+        if found := await self.find(tenant, identifiers):
+            return await self.load(found)
+        id = secrets.token_hex(16)
+        dek, wrapped = self._keyring.new_dek(tenant, id)
+        patient = Patient(tenant, id, dek)
+        sealed = patient.seal("", "patient", _Sealed(tuple(identifiers), name))
+        await self._store.insert(PATIENTS, [to_document(_PatientDocument(id, tenant, wrapped, sealed))])
+        first, *others = [{"id": self._digest(tenant, i), "tenant": tenant, "patient": id} for i in identifiers]
+        won = (await self._store.insert(IDENTIFIERS, [first]))[0]
+        if not won:
+            await self._store.delete(PATIENTS, id)
+            if winner := await self.find(tenant, identifiers):
+                return await self.load(winner)
+            raise Conflict("patient")
+        if others:
+            await self._store.insert(IDENTIFIERS, others)
+        return self._remember(patient)
+
+    async def identity(self, id: str) -> tuple[tuple[Identifier, ...], str]:
+        """Identifiers and name, opened. Raises MessageFault when the patient is unknown."""
+        patient = await self.load(id)
+        document = await self._store.get(PATIENTS, id)
+        if document is None:
+            raise MessageFault("patient_unknown", final=True)
+        opened = unpack(patient.unseal("", "patient", document["sealed"]), _Sealed)
+        return opened.identifiers, opened.name
+
+    def _digest(self, tenant: str, identifier: Identifier) -> str:
+        return self._keyring.digest(tenant, "identifier", identifier.system, identifier.value)
+
+    def _remember(self, patient: Patient) -> Patient:
+        self._known[patient.id] = patient
+        while len(self._known) > _CACHED_KEYS:
+            self._known.popitem(last=False)
+        return patient

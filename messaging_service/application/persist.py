@@ -1,0 +1,125 @@
+"""Store an accepted message under its patient's own key, routed, in its place in the thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from weakref import WeakValueDictionary
+
+from messaging_service.application.codec import Outgoing, outgoing, read_event, unpack
+from messaging_service.application.patients import Patient, Patients
+from messaging_service.application.ports import AccessEntry, AccessLog, Clock, Envelope
+from messaging_service.application.relations import Relations
+from messaging_service.application.threads import StoredMessage, StoredThread, Threads
+from messaging_service.application.topology import file_queue
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.crypto.sealing import Place
+from messaging_service.domain.errors import Conflict, MessageFault, UnsealFailed
+from messaging_service.domain.events import MessageAccepted, MessagePersisted
+from messaging_service.domain.message import Submission
+from messaging_service.domain.routing import route
+from messaging_service.tenants import Tenant
+
+
+class Persist:
+    """The use case of the persist step. A repeat changes nothing and publishes the same event again."""
+
+    def __init__(
+        self,
+        *,
+        tenants: Mapping[str, Tenant],
+        keyring: Keyring,
+        patients: Patients,
+        relations: Relations,
+        threads: Threads,
+        access_log: AccessLog,
+        clock: Clock,
+    ) -> None:
+        self._tenants = tenants
+        self._keyring = keyring
+        self._patients = patients
+        self._relations = relations
+        self._threads = threads
+        self._access_log = access_log
+        self._clock = clock
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def __call__(self, envelope: Envelope) -> list[Outgoing]:
+        """Persist the message of a MessageAccepted.
+
+        Raises:
+            MessageFault: it cannot be opened or belongs to no tenant here.
+            StoreDown: the store does not answer.
+        """
+        event = read_event(envelope, MessageAccepted)
+        tenant = self._tenants.get(event.tenant)
+        if tenant is None:
+            raise MessageFault("tenant_unknown")
+        submission = self._open(event)
+        turn = self._turns.setdefault(event.thread, asyncio.Lock())
+        async with turn:  # messages of one thread take their places in the order of the queue
+            stored = await self._store(tenant, event, submission)
+        persisted = MessagePersisted(stored.id, stored.tenant, stored.thread, event.lane, stored.accepted_at)
+        return [outgoing(file_queue(tenant.id, event.lane), persisted)]
+
+    def _open(self, event: MessageAccepted) -> Submission:
+        try:
+            packed = self._keyring.open_transit(event.sealed, Place(event.tenant, "", event.message, "submission"))
+        except UnsealFailed as problem:
+            raise MessageFault("transit_seal") from problem
+        return unpack(packed, Submission)
+
+    async def _store(self, tenant: Tenant, event: MessageAccepted, submission: Submission) -> StoredMessage:
+        try:
+            patient = await self._patients.ensure(tenant.id, submission.identifiers, submission.patient_name)
+            await self._require_own_thread(event, patient)
+            message = await self._compose(tenant, event, submission, patient)
+            thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at)
+            stored = await self._threads.add(thread, message)
+        except Conflict as problem:
+            raise MessageFault("conflict") from problem
+        await self._access_log.record(
+            AccessEntry(
+                tenant=tenant.id,
+                patient=patient.id,
+                actor="persist",
+                role=submission.author.role,
+                action="create",
+                object_kind="message",
+                object=stored.id,
+                purpose="treatment",
+                basis="treatment relation" if stored.routed_by == "relation" else stored.routed_by,
+            )
+        )
+        return stored
+
+    async def _require_own_thread(self, event: MessageAccepted, patient: Patient) -> None:
+        """What the gateway could not check while the store was down is checked here."""
+        if event.thread == event.message:
+            return
+        thread = await self._threads.thread(event.thread)
+        if thread is not None and (thread.tenant, thread.patient) != (event.tenant, patient.id):
+            raise MessageFault("thread_of_another", final=True)
+
+    async def _compose(
+        self, tenant: Tenant, event: MessageAccepted, submission: Submission, patient: Patient
+    ) -> StoredMessage:
+        relations = await self._relations.of(patient.id)
+        decision = route(tenant.routing, relations, submission.department, event.accepted_at)
+        return StoredMessage(
+            id=event.message,
+            tenant=tenant.id,
+            patient=patient.id,
+            thread=event.thread,
+            place=0,
+            lane=event.lane,
+            care_team=decision.care_team,
+            department=decision.department,
+            routed_by=decision.reason,
+            reply_by=submission.reply_by,
+            accepted_at=event.accepted_at,
+            persisted_at=self._clock(),
+            run=event.run,
+            number=event.number,
+            sealed=patient.seal(event.message, "submission", submission),
+        )

@@ -1,0 +1,170 @@
+"""A patient reads their own messages and how far each is; somebody else's do not exist for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from messaging_service.application.accounts import Accounts
+from messaging_service.application.codec import unpack
+from messaging_service.application.collections import PARKED
+from messaging_service.application.patients import Patient, Patients
+from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
+from messaging_service.application.submit import Writer
+from messaging_service.application.threads import StoredMessage, StoredThread, Threads
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.filing import Filing, FilingState
+from messaging_service.domain.message import Lane, State, Submission
+from messaging_service.domain.refusals import NotFound
+
+_STATES = {
+    FilingState.WAITING: State.PERSISTED,
+    FilingState.SENDING: State.PERSISTED,
+    FilingState.UNKNOWN: State.PERSISTED,
+    FilingState.FILED: State.FILED,
+    FilingState.PARKED: State.PARKED,
+    FilingState.CLOSED: State.CLOSED,
+}
+_MESSAGES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message as its writer sees it; `submission` is None until it is persisted. Times in milliseconds."""
+
+    id: str
+    thread: str
+    state: State
+    accepted_at: int = 0
+    filed_at: int = 0
+    care_team: str = ""
+    submission: Submission | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    """A thread with its messages in order; in a list of threads with its last one."""
+
+    id: str
+    state: str
+    opened_at: int
+    order: str
+    messages: tuple[MessageView, ...]
+
+
+class Reader:
+    """The use cases behind GET /v1/messages/{id}, /v1/threads and /v1/threads/{id}."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        patients: Patients,
+        accounts: Accounts,
+        threads: Threads,
+        keyring: Keyring,
+        access_log: AccessLog,
+    ) -> None:
+        self._store = store
+        self._patients = patients
+        self._accounts = accounts
+        self._threads = threads
+        self._keyring = keyring
+        self._access_log = access_log
+
+    async def message(self, reader: Writer, id: str) -> MessageView:
+        """One message. Right after its 202 it is there, in state accepted, before any worker saw it.
+
+        Raises:
+            NotFound: it is not this patient's, or was never accepted.
+        """
+        key = await self._enter(reader)
+        stored = await self._threads.message(id)
+        if stored is None:
+            if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
+                raise NotFound
+            parked = await self._store.get(PARKED, f"{id}.persist")
+            state = State.PARKED if parked and parked["state"] == "parked" else State.ACCEPTED
+            return MessageView(id, id, state)
+        patient = await self._own(reader, stored)
+        filing = await self._threads.filing(id)
+        await self._log(reader, patient.id, "message", id)
+        return _view(patient, stored, filing)
+
+    async def thread(self, reader: Writer, id: str) -> ThreadView:
+        """One thread with its messages in order.
+
+        Raises:
+            NotFound: it is not this patient's, or there is none.
+        """
+        key = await self._enter(reader)
+        stored = await self._threads.thread(id)
+        if stored is None:
+            if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
+                raise NotFound
+            return ThreadView(id, "open", 0, "", (MessageView(id, id, State.ACCEPTED),))
+        patient = await self._own(reader, stored)
+        messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
+        await self._log(reader, patient.id, "thread", id)
+        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(await self._views(patient, messages)))
+
+    async def threads(self, reader: Writer, *, below: str | None, limit: int) -> list[ThreadView]:
+        """The patient's threads, newest first, each with its last message."""
+        await self._enter(reader)
+        id = await self._patients.find(reader.tenant.id, reader.identifiers)
+        if id is None:
+            return []
+        patient = await self._patients.load(id)
+        found = await self._threads.threads_of(id, below=below, limit=limit)
+        last = await self._threads.last_messages([thread.id for thread in found])
+        views = {view.thread: view for view in await self._views(patient, last)}
+        await self._log(reader, id, "threads", "")
+        return [ThreadView(t.id, t.state, t.opened_at, t.order, (views[t.id],) if t.id in views else ()) for t in found]
+
+    async def _enter(self, reader: Writer) -> str:
+        key = self._patients.key(reader.tenant.id, reader.identifiers)
+        await self._accounts.require_open(reader.tenant.id, key)
+        return key
+
+    async def _own(self, reader: Writer, thing: StoredMessage | StoredThread) -> Patient:
+        id = await self._patients.find(reader.tenant.id, reader.identifiers)
+        if (thing.tenant, thing.patient) != (reader.tenant.id, id):
+            raise NotFound
+        return await self._patients.load(thing.patient)
+
+    async def _views(self, patient: Patient, messages: Sequence[StoredMessage]) -> list[MessageView]:
+        filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in messages])
+        return [_view(patient, message, filings.get(message.id)) for message in messages]
+
+    async def _log(self, reader: Writer, patient: str, kind: str, id: str) -> None:
+        entry = AccessEntry(
+            tenant=reader.tenant.id,
+            patient=patient,
+            actor=self._keyring.digest(reader.tenant.id, "actor", reader.author.subject),
+            role=reader.author.role,
+            action="read",
+            object_kind=kind,
+            object=id,
+            purpose="own data",
+            basis="patient",
+        )
+        await self._access_log.record(entry)
+
+
+def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> MessageView:
+    submission = unpack(patient.unseal(message.id, "submission", message.sealed), Submission)
+    filed = filing is not None and filing.state is FilingState.FILED
+    return MessageView(
+        id=message.id,
+        thread=message.thread,
+        state=_STATES[filing.state] if filing else State.PERSISTED,
+        accepted_at=message.accepted_at,
+        filed_at=filing.attempts[-1].acknowledged_at if filing and filed else 0,
+        care_team=message.care_team,
+        submission=submission,
+    )
+
+
+def is_urgent(view: MessageView) -> bool:
+    """Whether the writer of this message is shown the notice that fits it."""
+    return view.submission is not None and view.submission.triage.lane is Lane.URGENT

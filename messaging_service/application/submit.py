@@ -1,0 +1,245 @@
+"""A portal posts a patient's message: check, judge, seal, queue; 202 only after every confirm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from messaging_service.application.accounts import Accounts
+from messaging_service.application.codec import Outgoing, outgoing, pack
+from messaging_service.application.journal import Journal, Outcome
+from messaging_service.application.patients import Patients
+from messaging_service.application.ports import Broker, Clock, WorkingDays
+from messaging_service.application.threads import Threads
+from messaging_service.application.topology import escalate_queue, persist_queue
+from messaging_service.application.triage import Judged, judge
+from messaging_service.crypto.keyring import Keyring, fields_digest
+from messaging_service.crypto.sealing import Place
+from messaging_service.domain.errors import BrokerDown, MessagingError, PublishUnknown, StoreDown
+from messaging_service.domain.events import MessageAccepted
+from messaging_service.domain.message import (
+    Author,
+    BodyFormat,
+    Identifier,
+    Lane,
+    Submission,
+    Triage,
+    thread_of,
+)
+from messaging_service.domain.refusals import DepartmentUnknown, NotFound, Refusal, ThreadClosed
+from messaging_service.domain.reply import reply_expected_by
+from messaging_service.screening.screener import Screener
+from messaging_service.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who is writing, as the token says: identifiers of the patient and the author."""
+
+    tenant: Tenant
+    identifiers: tuple[Identifier, ...]
+    author: Author
+    patient_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitMessage:
+    """What a portal posts. `thread` and `department` are optional, so is the idempotency key."""
+
+    writer: Writer
+    subject: str
+    body: str
+    format: BodyFormat
+    language: str
+    thread: str | None = None
+    department: str | None = None
+    idempotency_key: str | None = None
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a message that is durably queued; `reply_by` is an ISO date."""
+
+    message: str
+    thread: str
+    reply_by: str
+    triage: Triage
+
+
+class AfterReading(MessagingError):
+    """The message was refused after its text was read, so the answer shows the notice that fits it."""
+
+    def __init__(self, cause: MessagingError, triage: Triage) -> None:
+        super().__init__()
+        self.cause = cause
+        self.triage = triage
+
+
+class Submit:
+    """The use case of POST /v1/messages."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        patients: Patients,
+        accounts: Accounts,
+        threads: Threads,
+        screener: Screener,
+        keyring: Keyring,
+        journal: Journal,
+        calendars: Mapping[str, WorkingDays],
+        clock: Clock,
+    ) -> None:
+        self._broker = broker
+        self._patients = patients
+        self._accounts = accounts
+        self._threads = threads
+        self._screener = screener
+        self._keyring = keyring
+        self._journal = journal
+        self._calendars = calendars
+        self._clock = clock
+
+    async def __call__(self, command: SubmitMessage) -> Accepted:
+        """Accept the message, or say why not.
+
+        Raises:
+            AfterReading: wraps every refusal and fault that comes once the text was read.
+        """
+        judged = await judge(
+            self._screener,
+            subject=command.subject,
+            body=command.body,
+            format=command.format,
+            language=command.language,
+            detect_urgency=command.writer.tenant.detect_urgency,
+        )
+        try:
+            return await self._accept(command, judged)
+        except MessagingError as problem:
+            raise AfterReading(problem, judged.triage) from problem
+
+    async def _accept(self, command: SubmitMessage, judged: Judged) -> Accepted:
+        if judged.refused is not None:
+            raise judged.refused
+        tenant, triage = command.writer.tenant, judged.triage
+        if command.department and tenant.routing.department(command.department) is None and not triage.urgent:
+            raise DepartmentUnknown
+        patient = self._patients.key(tenant.id, command.writer.identifiers)
+        message = self._message_id(patient, command)
+        accepted = Accepted(message, thread_of(message, command.thread), self._reply_by(tenant), triage)
+        try:
+            checked = await self._check(command, patient, triage)
+        except Refusal:
+            if triage.urgent:  # the writer may not post, yet somebody must know
+                event = self._event(command, judged, accepted, number=0, checked=False)
+                await self._confirm([self._escalate(event, {"traceparent": command.traceparent})])
+            raise
+        await self._publish(command, judged, accepted, checked)
+        return accepted
+
+    def _message_id(self, patient: str, command: SubmitMessage) -> str:
+        digest = fields_digest(
+            command.subject,
+            command.body,
+            command.format,
+            command.language,
+            command.thread,
+            command.department,
+        )
+        return self._keyring.message_id(command.writer.tenant.id, patient, command.idempotency_key, digest)
+
+    def _reply_by(self, tenant: Tenant) -> str:
+        received = datetime.fromtimestamp(self._clock() / 1000, UTC)
+        working = self._calendars[tenant.id].is_working_day
+        day = reply_expected_by(received, tenant.reply.days, tenant.reply.count, tenant.zone, working)
+        return day.isoformat()
+
+    async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> bool:
+        """Account and thread allow it. False: the store is down and the message urgent, so persist checks."""
+        try:
+            await self._accounts.require_open(command.writer.tenant.id, patient)
+            if command.thread is not None:
+                await self._require_own_thread(command, patient)
+        except StoreDown:
+            if not triage.urgent:
+                raise
+            return False
+        return True
+
+    async def _require_own_thread(self, command: SubmitMessage, patient: str) -> None:
+        tenant, id = command.writer.tenant.id, command.thread or ""
+        thread = await self._threads.thread(id)
+        if thread is None:
+            if not self._keyring.is_message_id_of(tenant, patient, id):
+                raise NotFound
+            return
+        if thread.tenant != tenant or thread.patient != await self._patients.find(tenant, command.writer.identifiers):
+            raise NotFound
+        if thread.state != "open":
+            raise ThreadClosed
+
+    async def _publish(self, command: SubmitMessage, judged: Judged, accepted: Accepted, checked: bool) -> None:
+        number, outcome = self._journal.next_number(), Outcome.UNKNOWN
+        lane, trace = judged.triage.lane, {"traceparent": command.traceparent}
+        try:
+            event = self._event(command, judged, accepted, number, checked)
+            targets = [outgoing(persist_queue(lane), event, trace)]
+            if lane is Lane.URGENT:
+                targets.append(self._escalate(event, trace))
+            await self._confirm(targets)
+            outcome = Outcome.CONFIRMED
+        except PublishUnknown:
+            raise
+        except BrokerDown:
+            outcome = Outcome.FAILED if lane is Lane.NORMAL else Outcome.UNKNOWN
+            raise
+        finally:
+            self._journal.settle(number, accepted.message, lane, outcome)
+
+    async def _confirm(self, targets: list[Outgoing]) -> None:
+        if len(targets) == 1:
+            await self._broker.publish(targets[0].queue, targets[0].envelope)
+            return
+        done = await asyncio.gather(
+            *(self._broker.publish(target.queue, target.envelope) for target in targets),
+            return_exceptions=True,
+        )
+        for problem in done:
+            if problem is not None:
+                raise problem
+
+    def _event(
+        self, command: SubmitMessage, judged: Judged, accepted: Accepted, number: int, checked: bool
+    ) -> MessageAccepted:
+        writer, tenant = command.writer, command.writer.tenant.id
+        submission = Submission(
+            identifiers=writer.identifiers,
+            patient_name=writer.patient_name,
+            author=writer.author,
+            content=judged.content,
+            triage=judged.triage,
+            department=command.department,
+            reply_by=accepted.reply_by,
+            checked=checked,
+        )
+        sealed = self._keyring.seal_transit(pack(submission), Place(tenant, "", accepted.message, "submission"))
+        return MessageAccepted(
+            message=accepted.message,
+            tenant=tenant,
+            thread=accepted.thread,
+            lane=judged.triage.lane,
+            alarm=judged.triage.alarm,
+            accepted_at=self._clock(),
+            run=self._journal.run,
+            number=number,
+            sealed=sealed,
+        )
+
+    def _escalate(self, event: MessageAccepted, trace: Mapping[str, str]) -> Outgoing:
+        """The escalate step needs to know that and where, not what: it gets the event without its content."""
+        return outgoing(escalate_queue(event.tenant), replace(event, sealed=b""), trace)

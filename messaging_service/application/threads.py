@@ -1,0 +1,172 @@
+"""Threads, messages and filings in the store; each message has its place in its thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from messaging_service.application.codec import from_document, to_document
+from messaging_service.application.collections import FILINGS, MESSAGES, THREADS
+from messaging_service.application.ports import DocumentStore
+from messaging_service.domain.errors import Conflict, MessageFault
+from messaging_service.domain.filing import Filing, FilingState
+
+_PLACE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StoredThread:
+    """A conversation of one patient; the subject is sealed with its messages."""
+
+    id: str
+    tenant: str
+    patient: str
+    opened_at: int
+    order: str
+    state: str = "open"
+    version: int = 1
+
+    @classmethod
+    def opened(cls, id: str, tenant: str, patient: str, opened_at: int) -> StoredThread:
+        """A thread that begins. `order` sorts by time and is never the same twice: lists page by it."""
+        return cls(id, tenant, patient, opened_at, f"{opened_at:015}.{id}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message at rest: what is in the clear is identifiers and codes, the rest is in `sealed`.
+
+    `place` counts from 1 in the thread and never has a gap that is filled later, so a reader who has seen place n
+    misses nothing by asking for what is above n.
+    """
+
+    id: str
+    tenant: str
+    patient: str
+    thread: str
+    place: int
+    lane: str
+    care_team: str
+    department: str
+    routed_by: str
+    reply_by: str
+    accepted_at: int
+    persisted_at: int
+    run: str
+    number: int
+    sealed: bytes = field(repr=False)
+    version: int = 1
+
+
+class Threads:
+    """Reads and writes threads, messages and filings."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+
+    async def thread(self, id: str) -> StoredThread | None:
+        """The thread of that id."""
+        document = await self._store.get(THREADS, id)
+        return from_document(document, StoredThread) if document else None
+
+    async def threads_of(self, patient: str, *, below: str | None, limit: int) -> list[StoredThread]:
+        """A patient's threads, newest first, from the one after the `order` in `below`."""
+        found = await self._store.find(
+            THREADS, "of_patient", {"patient": patient}, below=below, descending=True, limit=limit
+        )
+        return [from_document(document, StoredThread) for document in found]
+
+    async def message(self, id: str) -> StoredMessage | None:
+        """The message of that id."""
+        document = await self._store.get(MESSAGES, id)
+        return from_document(document, StoredMessage) if document else None
+
+    async def messages(self, ids: Sequence[str]) -> dict[str, StoredMessage]:
+        """Those of the messages that are stored, by id."""
+        found = await self._store.get_many(MESSAGES, ids)
+        return {id: from_document(document, StoredMessage) for id, document in found.items()}
+
+    async def messages_in(self, thread: str, *, above: int = 0, limit: int = 200) -> list[StoredMessage]:
+        """The thread's messages in their order, from the place after `above`."""
+        found = await self._store.find(MESSAGES, "in_thread", {"thread": thread}, above=above, limit=limit)
+        return [from_document(document, StoredMessage) for document in found]
+
+    async def last_messages(self, threads: Sequence[str]) -> list[StoredMessage]:
+        """The last message of each of these threads."""
+        found = await asyncio.gather(*(self._last(thread) for thread in threads))
+        return [message for message in found if message is not None]
+
+    async def _last(self, thread: str, *, below: int | None = None) -> StoredMessage | None:
+        found = await self._store.find(MESSAGES, "in_thread", {"thread": thread}, below=below, descending=True, limit=1)
+        return from_document(found[0], StoredMessage) if found else None
+
+    async def predecessor(self, message: StoredMessage) -> StoredMessage | None:
+        """The message before this one in its thread."""
+        if message.place == 1:
+            return None
+        return await self._last(message.thread, below=message.place)
+
+    async def add(self, thread: StoredThread, message: StoredMessage) -> StoredMessage:
+        """Store thread, message and its waiting filing; a repeat changes nothing and returns what is stored.
+
+        Raises:
+            Conflict: too many others took places in this thread at the same moment.
+        """
+        await self._store.insert(THREADS, [to_document(thread)])
+        stored = await self._take_place(message)
+        filing = Filing.waiting(stored.id, stored.tenant, stored.lane, stored.accepted_at)
+        await self._store.insert(FILINGS, [to_document(filing)])
+        return stored
+
+    async def _take_place(self, message: StoredMessage) -> StoredMessage:
+        place = 1 if message.thread == message.id else await self._next_place(message.thread)
+        for _ in range(_PLACE_TRIES):
+            message = replace(message, place=place)
+            if (await self._store.insert(MESSAGES, [to_document(message)]))[0]:
+                return message
+            if stored := await self.message(message.id):
+                return stored
+            place = await self._next_place(message.thread)
+        raise Conflict(f"place in thread {message.thread}")
+
+    async def _next_place(self, thread: str) -> int:
+        last = await self._last(thread)
+        return last.place + 1 if last else 1
+
+    async def filing(self, message: str) -> Filing | None:
+        """How far the message is on its way into the EPD."""
+        document = await self._store.get(FILINGS, message)
+        return from_document(document, Filing) if document else None
+
+    async def filings(self, messages: Sequence[str]) -> dict[str, Filing]:
+        """The same for many."""
+        found = await self._store.get_many(FILINGS, messages)
+        return {id: from_document(document, Filing) for id, document in found.items()}
+
+    async def change(self, filing: Filing) -> Filing:
+        """Write a changed filing and return it with its new version.
+
+        Raises:
+            Conflict: another worker changed it meanwhile.
+        """
+        if not await self._store.replace(FILINGS, to_document(filing)):
+            raise Conflict(f"filing of {filing.id}")
+        return replace(filing, version=filing.version + 1)
+
+    async def set_state(self, message: str, state: FilingState) -> bool:
+        """Move the filing to `state` whatever it was, unless it is filed; False when there is none or it is filed."""
+        for _ in range(_PLACE_TRIES):
+            filing = await self.filing(message)
+            if filing is None or filing.state is FilingState.FILED:
+                return False
+            if await self._store.replace(FILINGS, to_document(replace(filing, state=state))):
+                return True
+        raise Conflict(f"filing of {message}")
+
+
+def required(message: StoredMessage | None) -> StoredMessage:
+    """The message, or MessageFault (final): an event names one that the store does not hold."""
+    if message is None:
+        raise MessageFault("not_in_store", final=True)
+    return message

@@ -1,0 +1,53 @@
+"""Which queues there are: persist and file by lane, the rest one each, and the delay ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from messaging_service.application.ports import QueueDeclaration, Topology
+from messaging_service.domain.message import Lane, Step
+
+LADDER_MS = (5_000, 60_000, 600_000)
+"""How long a message that failed by its own fault waits before each retry; after the last it is parked."""
+
+DEFERRAL_MS = 1_000
+"""How long a message waits for its predecessor in the thread, or for a server that failed under it."""
+
+PARK = Step.PARK.value
+PARK_DEAD = "park.dead"
+
+
+def persist_queue(lane: Lane) -> str:
+    """The persist step's queue of a lane."""
+    return f"{Step.PERSIST}.{lane}"
+
+
+def file_queue(tenant: str, lane: Lane) -> str:
+    """The file step's queue of a tenant and lane: one EPD down holds up nobody else."""
+    return f"{Step.FILE}.{tenant}.{lane}"
+
+
+def escalate_queue(tenant: str) -> str:
+    """The escalate step's queue of a tenant: one hospital's on-call that cannot be reached delays nobody else's."""
+    return f"{Step.ESCALATE}.{tenant}"
+
+
+def notify_queue(tenant: str) -> str:
+    """The notify step's queue of a tenant."""
+    return f"{Step.NOTIFY}.{tenant}"
+
+
+def topology(tenants: Iterable[str]) -> Topology:
+    """Every queue for these tenants. What a step cannot take dead-letters to `park`."""
+    names = [persist_queue(lane) for lane in Lane]
+    for tenant in tenants:
+        names += [file_queue(tenant, lane) for lane in Lane]
+        names += [escalate_queue(tenant), notify_queue(tenant)]
+    queues = [QueueDeclaration(name, dead_letter=PARK) for name in names]
+    queues += [QueueDeclaration(PARK, dead_letter=PARK_DEAD), QueueDeclaration(PARK_DEAD, dead_letter=None)]
+    return Topology(tuple(queues), (DEFERRAL_MS, *LADDER_MS))
+
+
+def step_of(queue: str) -> Step:
+    """The step that consumes a queue."""
+    return Step(queue.partition(".")[0])

@@ -1,0 +1,247 @@
+"""Settings → the running parts. The one place that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from messaging_service.adapters.embedded_queue import EmbeddedBroker
+from messaging_service.adapters.metrics import Metrics
+from messaging_service.adapters.mllp import MllpClient, MllpPool
+from messaging_service.adapters.mongodb import MongoDocuments
+from messaging_service.adapters.on_call import OnCallChannels
+from messaging_service.adapters.operations import OperationsChannel
+from messaging_service.adapters.portal_webhook import StandardWebhook
+from messaging_service.adapters.rabbitmq import RabbitBroker
+from messaging_service.adapters.sqlite_documents import SqliteDocuments
+from messaging_service.application.access_log import ChainedAccessLog
+from messaging_service.application.accounts import Accounts
+from messaging_service.application.alerts import Alerts
+from messaging_service.application.collections import ALL
+from messaging_service.application.escalate import Duty
+from messaging_service.application.file import EpdLine
+from messaging_service.application.ledger import Ledger
+from messaging_service.application.park import Mend
+from messaging_service.application.patients import Patients
+from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
+from messaging_service.application.queue_ages import QueueAges
+from messaging_service.application.relations import Relations
+from messaging_service.application.threads import Threads
+from messaging_service.application.topology import topology
+from messaging_service.config import Settings, load_tenants
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.errors import ServerFault, SettingInvalid
+from messaging_service.epd.render import DocumentTemplate
+from messaging_service.tenants import Epd, Tenant
+
+log = structlog.get_logger()
+
+_MONGO_DATABASE = "messaging"
+_PAUSE_BETWEEN_TRIES = 2.0
+
+
+def system_clock() -> int:
+    """Milliseconds since 1970 in UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs in one process, connected."""
+
+    settings: Settings
+    tenants: Mapping[str, Tenant]
+    topology: Topology
+    clock: Clock
+    keyring: Keyring
+    broker: Broker
+    store: DocumentStore
+    http: aiohttp.ClientSession
+    metrics: Metrics
+    patients: Patients
+    accounts: Accounts
+    relations: Relations
+    threads: Threads
+    access_log: ChainedAccessLog
+    alerts: Alerts
+    closing: AsyncExitStack
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues."""
+        return tuple(queue.name for queue in self.topology.queues)
+
+    def ages(self) -> QueueAges:
+        """What tells how old the oldest message of a queue is."""
+        return QueueAges(tuple(self.tenants), self.store, self.clock)
+
+    def ledger(self) -> Ledger:
+        """The check by id that nothing is lost."""
+        return Ledger(
+            tenants=self.tenants,
+            store=self.store,
+            broker=self.broker,
+            queues=self.queues,
+            clock=self.clock,
+        )
+
+    def mend(self) -> Mend:
+        """What operations do with parked messages."""
+        return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def epd_lines(self) -> dict[str, EpdLine]:
+        """A connection pool and a compiled template for each tenant's EPD."""
+        lines = {}
+        for tenant in self.tenants.values():
+            pool = epd_pool(tenant.epd)
+            self.closing.push_async_callback(pool.close)
+            lines[tenant.id] = EpdLine(tenant, pool, DocumentTemplate.compile(tenant.epd.profile))
+        return lines
+
+    def duties(self) -> dict[str, Duty]:
+        """The on-call channels of each tenant."""
+        settings, count = self.settings, self.metrics.channel
+        return {
+            tenant.id: Duty(
+                tenant,
+                OnCallChannels(
+                    tenant,
+                    self.http,
+                    self.clock,
+                    smtp=settings.smtp,
+                    mail_from=settings.mail_from,
+                    count=count,
+                ),
+            )
+            for tenant in self.tenants.values()
+        }
+
+    def webhooks(self) -> dict[str, PortalWebhook]:
+        """The portals' webhooks, for the tenants that have one."""
+        return {
+            tenant.id: StandardWebhook(tenant.portal, self.http, self.clock)
+            for tenant in self.tenants.values()
+            if tenant.portal is not None
+        }
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, name: str, *, declare: bool = True, wait: bool = False
+) -> AsyncIterator[Parts]:
+    """Connect everything and, at the end, close it.
+
+    `name` shows in the broker's list of connections. With `wait`, servers that are not up yet are waited for, with
+    a line in the log; without, ServerFault is raised.
+
+    Raises:
+        SettingInvalid: a setting, tenant file or keyring is wrong.
+        TopologyMismatch: a queue exists with other arguments.
+    """
+    tenants = load_tenants(settings.tenants)
+    keyring = Keyring.load(settings.keyring)
+    queues = topology(tenants)
+    async with AsyncExitStack() as closing:
+        broker, store = _broker(settings, name), _store(settings)
+        closing.push_async_callback(broker.close)
+        closing.push_async_callback(store.close)
+        await _reach("MESSAGING_STORE", partial(store.open, ALL), wait)
+        await _reach("MESSAGING_BROKER", broker.open, wait)
+        if declare:
+            await _reach("MESSAGING_BROKER", partial(broker.declare, queues), wait)
+        http = await closing.enter_async_context(aiohttp.ClientSession())
+        yield _assemble(settings, tenants, queues, keyring, broker, store, http, closing)
+
+
+def _assemble(
+    settings: Settings,
+    tenants: Mapping[str, Tenant],
+    queues: Topology,
+    keyring: Keyring,
+    broker: Broker,
+    store: DocumentStore,
+    http: aiohttp.ClientSession,
+    closing: AsyncExitStack,
+) -> Parts:
+    metrics, patients = Metrics(), Patients(store, keyring)
+    operations = OperationsChannel(
+        settings.ops_webhook, http, system_clock, count=partial(metrics.channel, "operations")
+    )
+    return Parts(
+        settings=settings,
+        tenants=tenants,
+        topology=queues,
+        clock=system_clock,
+        keyring=keyring,
+        broker=broker,
+        store=store,
+        http=http,
+        metrics=metrics,
+        patients=patients,
+        accounts=Accounts(store),
+        relations=Relations(store, patients),
+        threads=Threads(store),
+        access_log=ChainedAccessLog(store, system_clock),
+        alerts=Alerts(store, operations, system_clock),
+        closing=closing,
+    )
+
+
+async def _reach(setting: str, attempt: Callable[[], Awaitable[None]], wait: bool) -> None:
+    while True:
+        try:
+            return await attempt()
+        except ServerFault as fault:
+            if not wait:
+                raise
+            log.warning("waiting_for_server", setting=setting, server=fault.server)
+            await asyncio.sleep(_PAUSE_BETWEEN_TRIES)
+
+
+def _broker(settings: Settings, name: str) -> Broker:
+    url = settings.broker
+    if url.startswith("embedded:"):
+        return EmbeddedBroker(Path(url.removeprefix("embedded:")))
+    return RabbitBroker(url, name=name)
+
+
+def _store(settings: Settings) -> DocumentStore:
+    url = settings.store
+    if url.startswith("sqlite:"):
+        return SqliteDocuments(Path(url.removeprefix("sqlite:")))
+    database = urlsplit(url).path.strip("/") or _MONGO_DATABASE
+    return MongoDocuments(url, database, settings.store_driver)
+
+
+def epd_pool(epd: Epd) -> MllpPool:
+    """The connections to one EPD, not yet made.
+
+    Raises:
+        SettingInvalid: the address is not mllp://host:port or mllps://host:port.
+    """
+    parts = urlsplit(epd.address)
+    if parts.scheme not in ("mllp", "mllps") or not parts.hostname or not parts.port:
+        raise SettingInvalid(f"[epd] address {epd.address!r} must be mllp://host:port or mllps://host:port")
+    host, port, tls = parts.hostname, parts.port, _tls(epd) if parts.scheme == "mllps" else None
+
+    def client() -> MllpClient:
+        return MllpClient(host, port, tls=tls, connect_timeout=epd.connect_timeout, ack_timeout=epd.ack_timeout)
+
+    return MllpPool(tuple(client() for _ in range(epd.connections)), client())
+
+
+def _tls(epd: Epd) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=epd.ca_file)
+    if epd.client_certificate:
+        context.load_cert_chain(epd.client_certificate, epd.client_key)
+    return context

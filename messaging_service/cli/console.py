@@ -1,0 +1,60 @@
+"""What the commands share: settings to running parts, tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from messaging_service.bootstrap import Parts, open_parts
+from messaging_service.config import load_settings
+
+T = TypeVar("T")
+as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON, for machines.")
+
+
+def with_parts(use: Callable[[Parts], Awaitable[T]]) -> T:
+    """Connect, use and close; a server that is down is an error at once."""
+
+    async def run() -> T:
+        async with open_parts(load_settings(), "command", declare=False) as parts:
+            return await use(parts)
+
+    return asyncio.run(run())
+
+
+def print_json(value: object) -> None:
+    """One line of JSON."""
+    click.echo(msgspec.json.encode(value))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A table for people, or the sentence `empty`."""
+    if not rows:
+        click.echo(empty)
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 160)
+
+
+def moment(milliseconds: int) -> str:
+    """A time for people, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def age(milliseconds: int) -> str:
+    """An age for people: 12 s, 5 min, 3 h or 2 d."""
+    seconds = milliseconds // 1000
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,106 @@
+"""keys, tenants and relations: what is needed before the first message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+import msgspec
+
+from messaging_service.bootstrap import Parts, epd_pool
+from messaging_service.cli.console import with_parts
+from messaging_service.config import load_settings, load_tenants
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.message import Identifier
+from messaging_service.epd.render import DocumentTemplate
+
+
+def add_to(main: click.Group) -> None:
+    """Add the commands."""
+    for command in (keys, tenants, relations):
+        main.add_command(command)
+
+
+@click.group()
+def keys() -> None:
+    """The keyring: the keys that everything at rest is sealed with."""
+
+
+@keys.command("init")
+def init_keys() -> None:
+    """Make the keyring at MESSAGING_KEYRING, or add keys for tenants that are new. Existing keys stay."""
+    settings = load_settings()
+    wanted = list(load_tenants(settings.tenants))
+    if not settings.keyring.exists():
+        Keyring.create(settings.keyring, wanted)
+        click.echo(f"made {settings.keyring}; keep a copy where the database's copies are not")
+        return
+    keyring = Keyring.load(settings.keyring)
+    for tenant in wanted:
+        keyring = keyring.with_tenant(tenant)
+    keyring.save(settings.keyring)
+    click.echo(f"{settings.keyring} has keys for {', '.join(wanted)}")
+
+
+@click.group()
+def tenants() -> None:
+    """The hospitals' own files."""
+
+
+@tenants.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+def check_tenants(folder: Path | None) -> None:
+    """Check every tenant's file in FOLDER (or MESSAGING_TENANTS): settings, routing, and the EPD's profile."""
+    found = load_tenants(folder or load_settings().tenants)
+    for tenant in found.values():
+        epd_pool(tenant.epd)
+        DocumentTemplate.compile(tenant.epd.profile)
+        click.secho(f"{tenant.id}: {tenant.name} is in order", fg="green")
+
+
+class _Relation(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of a relations file. `since` is milliseconds since 1970."""
+
+    tenant: str
+    identifiers: dict[str, str]
+    name: str
+    care_team: str
+    since: int = 0
+
+
+@click.group()
+def relations() -> None:
+    """Treatment relations: which care team treats whom."""
+
+
+@relations.command("load")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+def load_relations(file: TextIO) -> None:
+    """Load treatment relations from FILE (- for standard input), one JSON object a line.
+
+    {"tenant": "spijkenisse", "identifiers": {"local": "1234"}, "name": "…", "care_team": "cardiology", "since": 0}
+    """
+    wanted = [_read_relation(number, line) for number, line in enumerate(file, 1) if line.strip()]
+
+    async def use(parts: Parts) -> int:
+        for number, relation in wanted:
+            tenant = parts.tenants.get(relation.tenant)
+            if tenant is None:
+                raise SettingInvalid(f"line {number}: no tenant {relation.tenant!r}")
+            known = relation.identifiers
+            if set(known) - set(tenant.identity.identifiers) or next(iter(tenant.identity.identifiers)) not in known:
+                raise SettingInvalid(f"line {number}: identifiers must be of {list(tenant.identity.identifiers)}")
+            identifiers = [Identifier(s, known[s]) for s in tenant.identity.identifiers if s in known]
+            await parts.relations.begin(tenant, identifiers, relation.name, relation.care_team, relation.since)
+        return len(wanted)
+
+    click.echo(f"{with_parts(use)} relations loaded")
+
+
+def _read_relation(number: int, line: str) -> tuple[int, _Relation]:
+    try:
+        return number, msgspec.json.decode(line, type=_Relation)
+    except msgspec.DecodeError as problem:
+        raise SettingInvalid(f"line {number}: {problem}") from problem

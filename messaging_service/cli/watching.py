@@ -1,0 +1,134 @@
+"""queues, ledger and filing: how much waits, whether anything is lost, and the proof of filing."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import msgspec
+
+from messaging_service.application.ledger import LedgerReport
+from messaging_service.application.ports import Depth
+from messaging_service.bootstrap import Parts
+from messaging_service.cli.console import age, as_json, moment, print_json, print_table, with_parts
+from messaging_service.domain.filing import Filing
+
+
+def add_to(main: click.Group) -> None:
+    """Add the commands."""
+    for command in (queues, ledger, filing):
+        main.add_command(command)
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def queues(context: click.Context, json_output: bool) -> None:
+    """How many messages wait in each queue, and how old the oldest is."""
+    if context.invoked_subcommand is not None:
+        return
+    depths, ages = with_parts(_depths)
+    if json_output:
+        print_json(
+            {
+                name: {"ready": depth.ready, "consumers": depth.consumers, "oldest_ms": ages.get(name)}
+                for name, depth in depths.items()
+            }
+        )
+        return
+    rows = [
+        (name, depth.ready, depth.consumers, age(ages[name]) if name in ages else "") for name, depth in depths.items()
+    ]
+    print_table(("queue", "waiting", "consumers", "oldest"), rows, "no queues")
+
+
+async def _depths(parts: Parts) -> tuple[dict[str, Depth], dict[str, int]]:
+    depths = await parts.broker.depths(parts.queues)
+    return depths, await parts.ages().oldest_ms(depths)
+
+
+@queues.command("declare")
+def declare() -> None:
+    """Make the queues that these settings and tenants need; existing ones are left as they are."""
+
+    async def use(parts: Parts) -> int:
+        await parts.broker.declare(parts.topology)
+        return len(parts.queues)
+
+    click.echo(f"{with_parts(use)} queues are there")
+
+
+@click.command()
+@as_json
+def ledger(json_output: bool) -> None:
+    """Prove by id that nothing is lost. Exit status 1 when a message is lost or past its limit."""
+
+    async def use(parts: Parts) -> LedgerReport:
+        return await parts.ledger().check()
+
+    report = with_parts(use)
+    if json_output:
+        print_json({"ok": report.ok, **msgspec.to_builtins(report)})
+    else:
+        _print_report(report)
+    sys.exit(0 if report.ok else 1)
+
+
+def _print_report(report: LedgerReport) -> None:
+    click.echo(
+        f"confirmed {report.confirmed}, persisted {report.persisted}, waiting {report.waiting}, "
+        f"on the way into the EPD {report.under_way}, parked {report.parked}"
+    )
+    for name, ids, colour in (
+        ("LOST", report.lost, "red"),
+        ("LATE", report.late, "yellow"),
+        ("no 202 known", report.unconfirmed, None),
+    ):
+        for id in ids:
+            click.secho(f"{name}: {id}", fg=colour)
+    for tail in report.tails:
+        click.secho(
+            f"gateway run {tail.run} ended without closing its journal after number {tail.watermark}; "
+            f"{len(tail.persisted)} messages of it are persisted beyond: {' '.join(tail.persisted)}",
+            fg="yellow",
+        )
+    if report.ok:
+        click.secho("nothing is lost", fg="green")
+
+
+@click.group()
+def filing() -> None:
+    """The way of a message into the EPD."""
+
+
+@filing.command("show")
+@click.argument("message")
+@as_json
+def show_filing(message: str, json_output: bool) -> None:
+    """Show each attempt to file MESSAGE and the EPD's answer: the proof that it was filed."""
+
+    async def use(parts: Parts) -> Filing | None:
+        return await parts.threads.filing(message)
+
+    found = with_parts(use)
+    if found is None:
+        raise click.ClickException(f"{message} is not in the store")
+    if json_output:
+        print_json(found)
+        return
+    click.echo(f"{found.id}  tenant {found.tenant}, lane {found.lane}: {found.state}")
+    rows = [
+        (
+            number,
+            attempt.control_id,
+            moment(attempt.sent_at),
+            attempt.code,
+            attempt.error,
+            attempt.acknowledged,
+            moment(attempt.acknowledged_at) if attempt.acknowledged_at else "",
+            attempt.ack_digest[:16],
+        )
+        for number, attempt in enumerate(found.attempts, 1)
+    ]
+    columns = ("", "MSH-10", "sent", "MSA-1", "error", "MSA-2", "acknowledged", "SHA-256 of the answer")
+    print_table(columns, rows, "nothing was sent yet")

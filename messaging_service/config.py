@@ -1,0 +1,126 @@
+"""Settings from the environment and tenants from TOML files: read once, frozen.
+
+Every error names the setting or the file and says what to do. In a tenant's file `${NAME}` stands for an
+environment variable and `${NAME:-value}` for one with a default; a value `file:PATH` in a secret's place is read
+from that file, so that no secret need stand in the TOML.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from messaging_service.domain.errors import SettingInvalid
+from messaging_service.tenants import Tenant
+
+_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process needs to know. `broker` and `store` choose the adapters."""
+
+    broker: str
+    store: str
+    store_driver: Literal["motor", "pymongo"] = "motor"
+    keyring: Path
+    tenants: Path
+    listen: str = "127.0.0.1:8080"
+    ops_webhook: str | None = None
+    smtp: str | None = None
+    mail_from: str = "messaging-service@localhost"
+    max_body: int = 16_384
+    public_url: str = ""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from MESSAGING_* variables.
+
+    Raises:
+        SettingInvalid: a variable is missing or malformed; the message names it.
+    """
+    given = {
+        field.name: environment[variable]
+        for field in msgspec.structs.fields(Settings)
+        if (variable := f"MESSAGING_{field.name.upper()}") in environment
+    }
+    try:
+        settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as problem:
+        raise SettingInvalid(_as_variable(str(problem))) from problem
+    _check_scheme("MESSAGING_BROKER", settings.broker, ("embedded", "amqp", "amqps"))
+    _check_scheme("MESSAGING_STORE", settings.store, ("sqlite", "mongodb", "mongodb+srv"))
+    return settings
+
+
+def _as_variable(problem: str) -> str:
+    return re.sub(r"`\$?\.?(\w+)`", lambda found: f"MESSAGING_{found[1].upper()}", problem)
+
+
+def _check_scheme(variable: str, value: str, schemes: tuple[str, ...]) -> None:
+    if urlsplit(value).scheme not in schemes:
+        raise SettingInvalid(f"{variable} must begin with one of: {', '.join(s + ':' for s in schemes)}")
+
+
+def load_tenants(folder: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Tenant]:
+    """Every `*.toml` in `folder`, by tenant id.
+
+    Raises:
+        SettingInvalid: no file, a file that does not parse, or two files with the same id.
+    """
+    tenants: dict[str, Tenant] = {}
+    for path in sorted(folder.glob("*.toml")):
+        tenant = load_tenant(path, environment)
+        if tenant.id in tenants:
+            raise SettingInvalid(f"{path}: tenant id {tenant.id!r} is used by another file as well")
+        tenants[tenant.id] = tenant
+    if not tenants:
+        raise SettingInvalid(f"MESSAGING_TENANTS: no *.toml in {folder}")
+    return tenants
+
+
+def load_tenant(path: Path, environment: Mapping[str, str] = os.environ) -> Tenant:
+    """One tenant's file. Raises SettingInvalid naming the file and the place in it."""
+    try:
+        return msgspec.convert(_expand(tomllib.loads(path.read_text("utf-8")), environment, path), Tenant)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
+        raise SettingInvalid(f"{path}: {problem}") from problem
+
+
+def _expand(value: object, environment: Mapping[str, str], path: Path) -> object:
+    if isinstance(value, dict):
+        return {key: _expand(item, environment, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environment, path) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(found: re.Match[str]) -> str:
+        name, default = found[1], found[2]
+        if name not in environment and default is None:
+            raise SettingInvalid(f"{path} uses ${{{name}}}; set the environment variable {name}")
+        return environment.get(name, default or "")
+
+    return _VARIABLE.sub(variable, value)
+
+
+def read_secret(value: str) -> str:
+    """The secret itself: `file:PATH` is read (trailing newline dropped), anything else is the secret.
+
+    Raises:
+        SettingInvalid: the file cannot be read.
+    """
+    if not value.startswith("file:"):
+        return value
+    try:
+        return Path(value.removeprefix("file:")).read_text("utf-8").rstrip("\n")
+    except OSError as problem:
+        raise SettingInvalid(f"secret {value}: {problem.strerror}") from problem

@@ -1,0 +1,72 @@
+"""What has happened, in the past tense; these are the bodies on the queues (contracts/asyncapi.yaml).
+
+Times are milliseconds since 1970 in UTC. Only MessageAccepted carries content, and that sealed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from messaging_service.domain.message import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAccepted:
+    """The gateway answered, or is about to answer, 202.
+
+    `run` and `number` are the gateway run's own count of publishes: the ledger finds gaps by them.
+    """
+
+    message: str
+    tenant: str
+    thread: str
+    lane: Lane
+    alarm: bool
+    accepted_at: int
+    run: str
+    number: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePersisted:
+    """The message lies sealed in the store, routed and in its place in the thread."""
+
+    message: str
+    tenant: str
+    thread: str
+    lane: Lane
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFiled:
+    """The EPD acknowledged the message."""
+
+    message: str
+    tenant: str
+    thread: str
+    filed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEscalated:
+    """On-call was told of an urgent message, or the alarm of its thread counted one more."""
+
+    message: str
+    tenant: str
+    thread: str
+    escalated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParked:
+    """A step gave up on the message; a person has it now, and the patient is told to call."""
+
+    message: str
+    tenant: str
+    thread: str
+    parked_at: int
+
+
+Event = MessageAccepted | MessagePersisted | MessageFiled | MessageEscalated | MessageParked

@@ -1,0 +1,74 @@
+"""Why a request is refused. Each class is one problem type of the HTTP API (gateway/problems.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from messaging_service.domain.errors import MessagingError
+
+
+class Refusal(MessagingError):
+    """The request was refused."""
+
+
+class Malformed(Refusal):
+    """The request cannot be read. Compare it with the API's description."""
+
+
+class TooLarge(Refusal):
+    """The message is longer than this hospital accepts. Shorten it, or send it as two messages."""
+
+
+class UnsupportedMedia(Refusal):
+    """Only application/json is accepted; attachments cannot be sent yet."""
+
+
+class Unauthenticated(Refusal):
+    """No valid access token came with the request. Log in again at the portal."""
+
+
+class Forbidden(Refusal):
+    """This account may not do this."""
+
+
+class AccountBlocked(Forbidden):
+    """This account is blocked. Call the hospital."""
+
+
+class NotFound(Refusal):
+    """There is nothing here, or it is not yours."""
+
+
+class ThreadClosed(Refusal):
+    """This conversation is closed. Begin a new one."""
+
+
+class DepartmentUnknown(Refusal):
+    """The hospital has no such department to write to. Leave it out to reach the team that treats you."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of the submitted `field`; start and end in code points."""
+
+    field: str
+    start: int
+    end: int
+
+
+class Prohibited(Refusal):
+    """The message holds text that the terms of use forbid (article 3.2). Change it and send it again."""
+
+    def __init__(self, category: str, span: Span) -> None:
+        super().__init__()
+        self.category = category
+        self.span = span
+
+
+class TooMany(Refusal):
+    """Too many messages in a short time. Wait and send it again."""
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after` in seconds."""
+        super().__init__()
+        self.retry_after = retry_after

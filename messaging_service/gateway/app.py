@@ -1,0 +1,52 @@
+"""The gateway's routes and the one place where an error becomes an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from messaging_service.application.submit import AfterReading, Writer
+from messaging_service.gateway import health, messages, notices, threads
+from messaging_service.gateway.context import CONTEXT, WRITER, Context, language_of
+from messaging_service.gateway.problems import kind_of, problem_response
+
+log = structlog.get_logger()
+
+_HEADERS_BYTES = 16_384
+_JSON_OVERHEAD = 8
+
+
+def build_app(context: Context) -> web.Application:
+    """The application, with nothing connected and nothing started."""
+    app = web.Application(
+        middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
+    )
+    app[CONTEXT] = context
+    app.router.add_post("/v1/messages", messages.post_message)
+    app.router.add_get("/v1/messages/{id}", messages.get_message)
+    app.router.add_get("/v1/threads", threads.get_threads)
+    app.router.add_get("/v1/threads/{id}", threads.get_thread)
+    app.router.add_get("/v1/compose-notice", notices.get_compose_notice)
+    health.add_routes(app, context.checks)
+    return app
+
+
+@web.middleware
+async def _answer_problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every failure is an RFC 9457 problem that carries a 112 notice, whatever failed."""
+    try:
+        return await handler(request)
+    except Exception as error:
+        cause = error.cause if isinstance(error, AfterReading) else error
+        kind = kind_of(cause)
+        request.app[CONTEXT].metrics.refused(kind.name)
+        if kind.status == 500:
+            log.exception("request_failed", route=str(request.match_info.route.resource), problem=kind.name)
+        elif kind.status == 503:
+            log.warning("request_refused", problem=kind.name, error=type(cause).__name__)
+        writer: Writer | None = request.get(WRITER)
+        return problem_response(error, writer.tenant if writer else None, language_of(request))

@@ -1,0 +1,149 @@
+"""POST /v1/messages and GET /v1/messages/{id}."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from messaging_service.application.read import MessageView, is_urgent
+from messaging_service.application.submit import Accepted, SubmitMessage, Writer
+from messaging_service.domain.message import BodyFormat, State
+from messaging_service.domain.refusals import Malformed, TooLarge, UnsupportedMedia
+from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, language_of, traceparent_of
+from messaging_service.gateway.problems import notice_json
+from messaging_service.screening.notices import notice_for
+
+_JSON = {"Cache-Control": "no-store"}
+_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+_ENVELOPE_BYTES = 4_096
+_BYTES_PER_CHARACTER = 6  # a character written as \uXXXX
+
+
+class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/messages."""
+
+    subject: Annotated[str, Meta(min_length=1, max_length=200)]
+    body: Annotated[str, Meta(min_length=1)]
+    format: Literal["text", "html"] = "text"
+    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)] = "nl"
+    thread: Annotated[str, Meta(pattern=_ID)] | None = None
+    department: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
+
+
+_decoder = msgspec.json.Decoder(NewMessage)
+
+
+async def post_message(request: web.Request) -> web.Response:
+    """Accept a patient's message: 202 with its id once it is durably queued."""
+    writer = await authenticate(request)
+    context = request.app[CONTEXT]
+    message = await _read(request, context.max_body)
+    request[LANGUAGE] = message.language
+    accepted = await context.submit(
+        SubmitMessage(
+            writer=writer,
+            subject=message.subject,
+            body=message.body,
+            format=BodyFormat(message.format),
+            language=message.language,
+            thread=message.thread,
+            department=message.department,
+            idempotency_key=_idempotency_key(request),
+            traceparent=traceparent_of(request),
+        )
+    )
+    context.metrics.accepted(writer.tenant.id, accepted.triage.lane)
+    return _accepted(accepted, writer, message.language, context.public_url)
+
+
+async def _read(request: web.Request, max_characters: int) -> NewMessage:
+    if request.content_type != "application/json":
+        raise UnsupportedMedia
+    most = max_characters * _BYTES_PER_CHARACTER + _ENVELOPE_BYTES
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"at most {max_characters} characters")
+    try:
+        message = _decoder.decode(await request.read())
+    except msgspec.ValidationError as problem:
+        raise Malformed(str(problem)) from problem
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise Malformed("the body is not JSON in UTF-8") from problem
+    if len(message.body.encode()) > max_characters:
+        raise TooLarge(f"at most {max_characters} bytes of text")
+    return message
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
+        raise Malformed("Idempotency-Key must be 1 to 255 printable characters")
+    return key
+
+
+def _accepted(accepted: Accepted, writer: Writer, language: str, public_url: str) -> web.Response:
+    status_url = f"{public_url}/v1/messages/{accepted.message}"
+    members: dict[str, Any] = {
+        "id": accepted.message,
+        "thread": accepted.thread,
+        "status": State.ACCEPTED,
+        "status_url": status_url,
+        "reply_by": accepted.reply_by,
+        "urgent": accepted.triage.urgent,
+    }
+    if accepted.triage.urgent:
+        notice = notice_for(accepted.triage.topics, language, writer.tenant.notices)
+        members["notice"] = notice_json(notice)
+    headers = {**_JSON, "Location": status_url}
+    return web.Response(body=msgspec.json.encode(members), status=202, headers=headers, content_type="application/json")
+
+
+async def get_message(request: web.Request) -> web.Response:
+    """One of the patient's own messages and how far it is."""
+    writer = await authenticate(request)
+    view = await request.app[CONTEXT].reader.message(writer, request.match_info["id"])
+    members = message_json(view, writer, language_of(request))
+    return web.Response(body=msgspec.json.encode(members), headers=_JSON, content_type="application/json")
+
+
+def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, Any]:
+    """A message as the API shows it; members are absent until they are known."""
+    members: dict[str, Any] = {"id": view.id, "thread": view.thread, "status": view.state}
+    if view.state is State.PARKED:
+        members["advice"] = _call(writer, language)
+    if view.submission is None:
+        return members
+    submission = view.submission
+    members |= {
+        "subject": submission.content.subject,
+        "body": submission.content.clean,
+        "format": submission.content.clean_format,
+        "language": submission.content.language,
+        "written_by": submission.author.role,
+        "reply_by": submission.reply_by,
+        "urgent": submission.triage.urgent,
+        "accepted_at": instant(view.accepted_at),
+        "care_team": view.care_team,
+    }
+    if view.filed_at:
+        members["filed_at"] = instant(view.filed_at)
+    if is_urgent(view):
+        notice = notice_for(submission.triage.topics, submission.content.language, writer.tenant.notices)
+        members["notice"] = notice_json(notice)
+    return members
+
+
+def instant(milliseconds: int) -> str:
+    """A time as RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _call(writer: Writer, language: str) -> str:
+    telephone = writer.tenant.telephone
+    if language.lower().startswith("nl"):
+        return f"Uw bericht is niet bij uw behandelteam aangekomen. Bel {telephone}."
+    return f"Your message did not reach your care team. Call {telephone}."

@@ -1,0 +1,64 @@
+"""GET /v1/threads and GET /v1/threads/{id}."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from messaging_service.application.read import ThreadView
+from messaging_service.application.submit import Writer
+from messaging_service.domain.refusals import Malformed
+from messaging_service.gateway.context import CONTEXT, authenticate, language_of
+from messaging_service.gateway.messages import instant, message_json
+
+_CURSOR = re.compile(r"[0-9]{15}\.[0-9A-HJKMNP-TV-Z]{26}")
+_PAGE = 20
+_MOST = 100
+
+
+async def get_threads(request: web.Request) -> web.Response:
+    """The patient's threads, newest first; `next` of one answer is `after` of the next request."""
+    writer = await authenticate(request)
+    limit, after = _limit(request), request.query.get("after")
+    if after is not None and not _CURSOR.fullmatch(after):
+        raise Malformed("after must be the `next` of an earlier answer")
+    found = await request.app[CONTEXT].reader.threads(writer, below=after, limit=limit)
+    language = language_of(request)
+    members: dict[str, Any] = {"threads": [_thread_json(thread, writer, language) for thread in found]}
+    if len(found) == limit:
+        members["next"] = found[-1].order
+    return _answer(members)
+
+
+async def get_thread(request: web.Request) -> web.Response:
+    """One thread with its messages in order."""
+    writer = await authenticate(request)
+    found = await request.app[CONTEXT].reader.thread(writer, request.match_info["id"])
+    return _answer(_thread_json(found, writer, language_of(request)))
+
+
+def _thread_json(thread: ThreadView, writer: Writer, language: str) -> dict[str, Any]:
+    return {
+        "id": thread.id,
+        "status": thread.state,
+        **({"opened_at": instant(thread.opened_at)} if thread.opened_at else {}),
+        "messages": [message_json(view, writer, language) for view in thread.messages],
+    }
+
+
+def _limit(request: web.Request) -> int:
+    given = request.query.get("limit", str(_PAGE))
+    if not (given.isascii() and given.isdigit() and len(given) <= 3 and 1 <= int(given) <= _MOST):
+        raise Malformed(f"limit must be a number from 1 to {_MOST}")
+    return int(given)
+
+
+def _answer(members: dict[str, Any]) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(members),
+        headers={"Cache-Control": "no-store"},
+        content_type="application/json",
+    )

@@ -1,0 +1,1 @@
+"""Screening of what patients write: text in, verdict out, no I/O."""

@@ -1,0 +1,95 @@
+"""Where the terms of the lexicon stand in one reading: the single Aho-Corasick pass, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ahocorasick_rs import AhoCorasick
+
+from messaging_service.screening.numbers import Numbers
+from messaging_service.screening.reading import Reading
+from messaging_service.screening.terms import NUMBER, Slot, TermTable
+from messaging_service.screening.typos import Typos
+
+Hit = tuple[int, int]
+
+
+class Findings:
+    """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
+
+    __slots__ = ("at", "numbers", "present", "reading", "where")
+
+    def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
+        self.reading = reading
+        self.at = at
+        self.present = present
+        self.numbers = numbers
+        self.where: dict[int, list[int]] | None = None
+
+    def starting(self, word: int, slot: Slot) -> Hit | None:
+        """The first and last word of a term of `slot` that starts at `word`."""
+        for term, last in self.at.get(word, ()):
+            if term in slot.terms and (
+                term != NUMBER or not slot.numbers or self.numbers.in_any(self.reading.words, word, slot.numbers)
+            ):
+                return word, last
+        return None
+
+    def within(self, first: int, end: int, terms: frozenset[int]) -> Iterator[Hit]:
+        """The terms of `terms` that start from word `first` up to `end`, in order."""
+        for word in range(first, end):
+            for term, last in self.at.get(word, ()):
+                if term in terms:
+                    yield word, last
+
+    def anywhere(self, slot: Slot) -> list[Hit]:
+        """Every place in the whole text where a term of `slot` stands."""
+        if self.where is None:
+            self.where = {}
+            for word, hits in self.at.items():
+                for term, _ in hits:
+                    self.where.setdefault(term, []).append(word)
+        words = sorted({word for term in slot.terms for word in self.where.get(term, ())})
+        return [hit for word in words if (hit := self.starting(word, slot)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """The compiled search: one automaton over the patterns of all terms of all languages."""
+
+    automaton: AhoCorasick
+    term_of: Sequence[int]
+    lengths: Sequence[int]
+    masks: Sequence[int]
+    exact_start: Sequence[bool]
+    typos: Typos
+    numbers: Numbers
+
+    def find(self, reading: Reading) -> Findings:
+        """Search `reading` once, then look up its unknown long words for spelling mistakes."""
+        at: dict[int, list[Hit]] = {}
+        present = 0
+        offsets = {start: index for index, start in enumerate(reading.starts)}
+        for pattern, start, _ in self.automaton.find_matches_as_indexes(reading.copy, overlapping=True):
+            term = self.term_of[pattern]
+            word = offsets[start + 1] if self.exact_start[pattern] else reading.word_at(start)
+            at.setdefault(word, []).append((term, word + self.lengths[term] - 1))
+            present |= self.masks[term]
+        for word, term in self.typos.found(reading.words, at):
+            at.setdefault(word, []).append((term, word))
+            present |= self.masks[term]
+        return Findings(reading, at, present, self.numbers)
+
+
+def compile_finder(table: TermTable, masks: Mapping[int, int], typos: Typos, numbers: Numbers) -> Finder:
+    """Build the automaton for every term in `table`; `masks` says which rule parts a term serves."""
+    return Finder(
+        automaton=AhoCorasick(table.patterns),
+        term_of=tuple(table.term_of),
+        lengths=tuple(table.lengths),
+        masks=tuple(masks.get(term, 0) for term in range(len(table.lengths))),
+        exact_start=tuple(pattern.startswith(" ") for pattern in table.patterns),
+        typos=typos,
+        numbers=numbers,
+    )

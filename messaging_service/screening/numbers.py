@@ -1,0 +1,46 @@
+"""Numbers with their units: `39,5`, `glucose 32`, `al tien minuten`, `anderhalf uur`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from messaging_service.screening.terms import NumberRange
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The words and units of all languages; a unit has a canonical name and a factor."""
+
+    words: Mapping[str, float]
+    units: Mapping[str, tuple[str, float]]
+
+    def in_any(self, words: Sequence[str], index: int, ranges: Sequence[NumberRange]) -> bool:
+        """Whether the number at `words[index]`, with the unit after it, lies in one of `ranges`."""
+        value, unit = self.read(words, index)
+        return value is not None and any(
+            limit.low <= value <= limit.high and (unit == limit.unit or (unit == "" and limit.bare))
+            for limit in ranges
+        )
+
+    def read(self, words: Sequence[str], index: int) -> tuple[float | None, str]:
+        """The number at `words[index]` in its canonical unit (`uur` counts 60 minutes); "" is no unit."""
+        digits, letters = _split(words[index])
+        value = self.words.get(words[index]) if not digits else _value(digits)
+        following = letters or (words[index + 1] if index + 1 < len(words) else "")
+        unit, factor = self.units.get(following, ("", 1.0))
+        return (None if value is None else value * factor), unit
+
+
+def _split(word: str) -> tuple[str, str]:
+    end = 0
+    while end < len(word) and (word[end].isdigit() or word[end] == "."):
+        end += 1
+    return word[:end], word[end:]
+
+
+def _value(digits: str) -> float | None:
+    parts = digits.split(".")
+    if not parts[0] or len(parts) > 2 or len(digits) > 9:
+        return None
+    return float(digits)

@@ -1,0 +1,105 @@
+"""A text as a row of words and stops, the form in which the rules read it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from messaging_service.screening.copying import FoldedCopy
+
+STOPS = (".", "?")
+COMMA = ","
+_MARKS = {ord(c): " " for c in "\"'`´‘’‚‛“”„«»()[]{}<>*#@&$€£/\\|_^~+=°-–—…•·\t\r\0\x0b\x0c"}
+_MARKS |= {point: " " for point in range(0x20) if point != 10}
+_MARKS |= {ord("!"): ".", ord(";"): ".", ord(":"): ",", ord("¿"): " ", ord("…"): ".", ord("("): ",", ord(")"): ","}
+_DECIMAL = "\x7f"
+
+
+@dataclass(slots=True)
+class Reading:
+    """Words and stops in order; `copy` is them joined by single blanks, with one before and one after.
+
+    `places[i]` is the span of word i in the folded copy's text.
+    """
+
+    words: list[str]
+    source: FoldedCopy
+    places: list[tuple[int, int]] | None = None
+    copy: str = field(init=False)
+    starts: list[int] = field(init=False)
+    breaks: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.copy = f" {' '.join(self.words)} "
+        self.starts = list(accumulate((len(word) + 1 for word in self.words), initial=1))
+        self.breaks = [index for index, word in enumerate(self.words) if word in STOPS]
+
+    def word_at(self, offset: int) -> int:
+        """The index of the word that covers `offset` in the copy."""
+        return bisect_right(self.starts, offset) - 1
+
+    def sentence(self, word: int) -> tuple[int, int]:
+        """First word and one past the last word (its stop included) of the sentence around `word`."""
+        at = bisect_right(self.breaks, word - 1)
+        first = self.breaks[at - 1] + 1 if at else 0
+        return first, self.breaks[at] + 1 if at < len(self.breaks) else len(self.words)
+
+    def typed_span(self, first: int, last: int) -> tuple[int, int]:
+        """Code points, in the text as typed, from word `first` up to the end of word `last`."""
+        if self.places is None:
+            self.places = _find_places(self.words, self.source.text)
+        return self.source.typed_span(self.places[first][0], self.places[last][1])
+
+
+def plain_reading(copy: FoldedCopy) -> Reading:
+    """Split the folded copy into words, numbers with their decimals, commas and stops."""
+    return Reading(mark_stops(copy.text).split(), copy)
+
+
+def mark_stops(text: str) -> str:
+    """`text` with blanks for punctuation, and stops and commas standing apart."""
+    if "\n" in text:
+        text = _break_lines(text)
+    text = text.translate(_MARKS)
+    if _has_decimal(text):
+        text = _protect_decimals(text)
+    text = text.replace(".", " . ").replace(",", " , ").replace("?", " ? ")
+    return text.replace(_DECIMAL, ".") if _DECIMAL in text else text
+
+
+def _break_lines(text: str) -> str:
+    """A line that ends in mid-sentence runs on; any other line end is a stop."""
+    lines = text.split("\n")
+    joined = [lines[0]]
+    for before, line in zip(lines, lines[1:], strict=False):
+        runs_on = len(before) > 55 and line[:1].isalpha()
+        joined.append((" " if runs_on else ".") + line)
+    return "".join(joined)
+
+
+def _has_decimal(text: str) -> bool:
+    return any(character.isdigit() for character in text) and ("," in text or "." in text)
+
+
+def _protect_decimals(text: str) -> str:
+    """Keep `39,5` and `39.5` one word by a stand-in for the sign between two digits."""
+    characters = list(text)
+    for index in range(1, len(text) - 1):
+        if text[index] in ".," and text[index - 1].isdigit() and text[index + 1].isdigit():
+            characters[index] = _DECIMAL
+    return "".join(characters)
+
+
+def _find_places(words: list[str], text: str) -> list[tuple[int, int]]:
+    """Where each word stands in the folded text; a stop stands for any mark, so it takes the gap's place."""
+    places: list[tuple[int, int]] = []
+    position = 0
+    for word in words:
+        if word in STOPS or word == COMMA:
+            places.append((position, position))
+            continue
+        found = text.find(word.split(".")[0], position)
+        position = found + len(word)
+        places.append((found, position))
+    return places

@@ -1,0 +1,192 @@
+"""The screener: one text in, one verdict out. Time is linear in the length of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources.abc import Traversable
+
+from messaging_service.screening.context import CERTAIN, LIKELY, Effect, Judge
+from messaging_service.screening.copying import FoldedCopy, folded_copy
+from messaging_service.screening.disguise import disguised_reading, seems_disguised
+from messaging_service.screening.findings import Finder, Findings, Hit, compile_finder
+from messaging_service.screening.folding import one_to_one
+from messaging_service.screening.lexicon_files import packaged_folder, read_lexicon
+from messaging_service.screening.markup import plainly_markup, visible_text
+from messaging_service.screening.matching import together
+from messaging_service.screening.numbers import Numbers
+from messaging_service.screening.reading import Reading, plain_reading
+from messaging_service.screening.rules import Lexicon, Rule
+from messaging_service.screening.terms import NUMBER, TermTable
+from messaging_service.screening.typos import index_typos
+from messaging_service.screening.verdict import Match, Verdict, conclude
+
+_IDIOM = Effect("idiom", CERTAIN)
+_EXCEPTION = Effect("exception", CERTAIN)
+
+
+class Screener:
+    """Screens texts with one lexicon, all languages at once. Immutable after loading; safe to share."""
+
+    def __init__(self, lexicon: Lexicon, table: TermTable) -> None:
+        self.lexicon = lexicon
+        self._fold = table.fold_table
+        self._finder = _finder(lexicon, table)
+        self._keyed = _by_key(lexicon, len(table.lengths))
+        self._refusing = frozenset(rule.id for rule in lexicon.rules if rule.refuses)
+        self._masked = _masked(lexicon.maskable)
+
+    @classmethod
+    def load(cls) -> Screener:
+        """The screener with the packaged lexicon.
+
+        Raises:
+            LexiconFault: a lexicon file is not as it should be.
+        """
+        return cls.load_from(packaged_folder())
+
+    @classmethod
+    def load_from(cls, folder: Traversable) -> Screener:
+        """The screener with the lexicon in `folder` (one folder per language), to compare two versions.
+
+        Raises:
+            LexiconFault: a lexicon file is not as it should be.
+        """
+        table = TermTable(one_to_one())
+        return cls(read_lexicon(folder, table), table)
+
+    def screen(self, text: str, *, markup: bool, language: str) -> Verdict:
+        """Judge `text`; `markup` says that it is HTML (plain markup is noticed anyway).
+
+        `language` is the stated language, a hint only: the rules of every language read every text, and
+        the stated language's findings come first in the verdict.
+        """
+        copy = self._copy(text, markup)
+        matches = self._judge(plain_reading(copy))
+        if seems_disguised(copy.text):
+            matches += self._judge(disguised_reading(copy, self._masked))
+        matches = _distinct(matches)
+        matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
+        return conclude(tuple(matches), self._refusing, self.lexicon.version)
+
+    def _copy(self, text: str, markup: bool) -> FoldedCopy:
+        if markup or plainly_markup(text):
+            shown, origin = visible_text(text)
+            return folded_copy(shown, self._fold, origin)
+        return folded_copy(text, self._fold)
+
+    def _judge(self, reading: Reading) -> list[Match]:
+        findings = self._finder.find(reading)
+        judges: dict[str, Judge] = {}
+        settled: set[tuple[int, int]] = set()
+        matches = []
+        for rule, key in self._candidates(findings):
+            place = (id(rule), reading.sentence(key[0])[0])
+            if place in settled:
+                continue
+            judge = judges.setdefault(rule.language, Judge(findings, self.lexicon.context[rule.language]))
+            match = _match(rule, key, findings, judge)
+            if match is not None:
+                matches.append(match)
+                if match.counts and (match.alarm or not rule.alarm):
+                    settled.add(place)
+        return matches
+
+    def _candidates(self, findings: Findings) -> Iterator[tuple[Rule, Hit]]:
+        """The rules all of whose parts occur somewhere, at each place where their key stands."""
+        present = findings.present
+        for word, hits in findings.at.items():
+            for term, _ in hits:
+                for need, rule in self._keyed[term]:
+                    if need & present == need:
+                        key = findings.starting(word, rule.parts[rule.key])
+                        if key is not None:
+                            yield rule, key
+
+
+def _match(rule: Rule, key: Hit, findings: Findings, judge: Judge) -> Match | None:
+    def usable(hit: Hit) -> bool:
+        return judge.effect(rule, [hit]).weight < CERTAIN
+
+    hits = together(rule, key, findings, usable)
+    if hits is None:
+        return None
+    effect = _effect(rule, hits, findings, judge)
+    first, last = (key if rule.whole_message else (min(h[0] for h in hits), max(h[1] for h in hits)))
+    start, end = findings.reading.typed_span(first, last)
+    counts = effect.weight < CERTAIN
+    return Match(
+        rule=rule.id,
+        kind=rule.kind,
+        topic=rule.topic,
+        start=start,
+        end=end,
+        context=effect.name,
+        counts=counts,
+        alarm=counts and rule.alarm and effect.weight < LIKELY,
+    )
+
+
+def _effect(rule: Rule, hits: Sequence[Hit], findings: Findings, judge: Judge) -> Effect:
+    if any(judge.idiom(hit) for hit in hits):
+        return _IDIOM
+    if rule.unless:
+        first, end = findings.reading.sentence(hits[rule.key][0])
+        if next(findings.within(first, end, rule.unless), None) is not None:
+            return _EXCEPTION
+    if rule.unless_anywhere and any(
+        term in rule.unless_anywhere for found in findings.at.values() for term, _ in found
+    ):
+        return _EXCEPTION
+    return judge.effect(rule, hits)
+
+
+def _distinct(matches: list[Match]) -> list[Match]:
+    """Each rule once a span, counting if it counts in any reading."""
+    best: dict[tuple[str, int, int], Match] = {}
+    for match in matches:
+        place = (match.rule, match.start, match.end)
+        if place not in best or (match.counts, match.alarm) > (best[place].counts, best[place].alarm):
+            best[place] = match
+    return list(best.values())
+
+
+def _slot_bits(lexicon: Lexicon) -> Mapping[frozenset[int], int]:
+    bits: dict[frozenset[int], int] = {}
+    for rule in lexicon.rules:
+        for part in rule.parts:
+            bits.setdefault(part.terms, 1 << len(bits))
+    return bits
+
+
+def _need(rule: Rule, bits: Mapping[frozenset[int], int]) -> int:
+    need = 0
+    for part in rule.parts:
+        need |= bits[part.terms]
+    return need
+
+
+def _by_key(lexicon: Lexicon, terms: int) -> list[list[tuple[int, Rule]]]:
+    bits = _slot_bits(lexicon)
+    keyed: list[list[tuple[int, Rule]]] = [[] for _ in range(terms)]
+    for rule in lexicon.rules:
+        need = _need(rule, bits)
+        for term in rule.parts[rule.key].terms:
+            keyed[term].append((need, rule))
+    return keyed
+
+
+def _finder(lexicon: Lexicon, table: TermTable) -> Finder:
+    masks: dict[int, int] = {}
+    for terms, bit in _slot_bits(lexicon).items():
+        for term in terms:
+            masks[term] = masks.get(term, 0) | bit
+    content = {term for rule in lexicon.rules for part in rule.parts for term in part.terms} - {NUMBER}
+    typos = index_typos(((w, t) for w, t in table.whole_words() if t in content), lexicon.not_typos)
+    return compile_finder(table, masks, typos, Numbers(lexicon.number_words, lexicon.units))
+
+
+def _masked(words: frozenset[str]) -> dict[tuple[str, int], list[str]]:
+    masked: dict[tuple[str, int], list[str]] = {}
+    for word in sorted(words):
+        masked.setdefault((word[0], len(word)), []).append(word)
+    return masked

@@ -1,0 +1,63 @@
+"""Spelling mistakes in long terms: one letter wrong, missing, doubled or swapped; two in the longest.
+
+One edit leaves one half of a word whole, so a word is compared only with the terms that share a half
+with it: a few look-ups a word, and a comparison of bounded length for the rare candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_SHORTEST = 7
+_LONGEST = 24
+_TWO_EDITS_FROM = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Typos:
+    """Long single-word terms by their first and last half; `exempt` are real words that look like one."""
+
+    heads: Mapping[str, Sequence[tuple[str, int]]]
+    tails: Mapping[str, Sequence[tuple[str, int]]]
+    exempt: frozenset[str]
+
+    def found(self, words: Sequence[str], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
+        """(word index, term) for every word that is not in `known` and lies close to a term."""
+        for index, word in enumerate(words):
+            if _SHORTEST <= len(word) <= _LONGEST and index not in known and word not in self.exempt:
+                for term in self._close(word):
+                    yield index, term
+
+    def _close(self, word: str) -> set[int]:
+        close = set()
+        for half in {len(word) // 2, (len(word) - 1) // 2, (len(word) + 1) // 2}:
+            candidates = (*self.heads.get(word[:half], ()), *self.tails.get(word[-half:], ()))
+            close |= {term for written, term in candidates if near(word, written)}
+        return close
+
+
+def index_typos(terms: Iterable[tuple[str, int]], exempt: frozenset[str]) -> Typos:
+    """Index the single-word terms (written form, number) that are long enough for a mistake to be plain."""
+    heads: dict[str, list[tuple[str, int]]] = {}
+    tails: dict[str, list[tuple[str, int]]] = {}
+    for written, term in terms:
+        if _SHORTEST <= len(written) <= _LONGEST and written.isalpha():
+            heads.setdefault(written[: len(written) // 2], []).append((written, term))
+            tails.setdefault(written[-(len(written) // 2) :], []).append((written, term))
+    return Typos(heads, tails, exempt)
+
+
+def near(word: str, term: str) -> bool:
+    """Whether `word` is `term` but for one edit (insert, drop, change, swap), two from twelve letters on."""
+    if abs(len(word) - len(term)) > 1 + (len(term) >= _TWO_EDITS_FROM):
+        return False
+    start = 0
+    while start < min(len(word), len(term)) and word[start] == term[start]:
+        start += 1
+    word, term_rest = word[start:], term[start:]
+    while word and term_rest and word[-1] == term_rest[-1]:
+        word, term_rest = word[:-1], term_rest[:-1]
+    if max(len(word), len(term_rest)) <= 1 or (len(word) == 2 and word == term_rest[::-1]):
+        return True
+    return len(term) >= _TWO_EDITS_FROM and max(len(word), len(term_rest)) <= 2

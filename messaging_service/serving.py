@@ -1,0 +1,140 @@
+"""Running things: the gateway on its socket, worker steps beside it, until a signal says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Sequence
+
+import structlog
+from aiohttp import web
+
+from messaging_service.adapters.identity import TokenVerifier
+from messaging_service.adapters.working_days import TenantWorkingDays
+from messaging_service.application.journal import Journal
+from messaging_service.application.read import Reader
+from messaging_service.application.submit import Submit
+from messaging_service.bootstrap import Parts
+from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.message import Step
+from messaging_service.gateway.app import build_app
+from messaging_service.gateway.context import Context
+from messaging_service.gateway.health import Checks, add_routes
+from messaging_service.gateway.limits import RateLimit
+from messaging_service.screening.screener import Screener
+from workers.process import run_steps
+
+log = structlog.get_logger()
+
+_DRAIN_SECONDS = 20.0
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
+    """Serve the HTTP API until `stop`; requests under way are finished, then the journal is closed."""
+    journal = Journal(parts.store, parts.clock)
+    app = build_app(_context(parts, journal))
+    written = asyncio.Event()
+    keeping = asyncio.create_task(journal.keep(written))
+    try:
+        await _listen(app, parts.settings.listen, stop)
+    finally:
+        written.set()
+        await keeping
+
+
+def _context(parts: Parts, journal: Journal) -> Context:
+    submit = Submit(
+        broker=parts.broker,
+        patients=parts.patients,
+        accounts=parts.accounts,
+        threads=parts.threads,
+        screener=Screener.load(),
+        keyring=parts.keyring,
+        journal=journal,
+        calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in parts.tenants.values()},
+        clock=parts.clock,
+    )
+    reader = Reader(
+        store=parts.store,
+        patients=parts.patients,
+        accounts=parts.accounts,
+        threads=parts.threads,
+        keyring=parts.keyring,
+        access_log=parts.access_log,
+    )
+    return Context(
+        submit=submit,
+        reader=reader,
+        verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token),
+        checks=checks(parts),
+        metrics=parts.metrics,
+        limit=RateLimit(time.monotonic),
+        max_body=parts.settings.max_body,
+        public_url=parts.settings.public_url.rstrip("/"),
+    )
+
+
+def checks(parts: Parts) -> Checks:
+    """What the health and metrics routes of this process look at."""
+    return Checks(parts.broker, parts.store, parts.metrics, parts.ages(), parts.queues)
+
+
+async def serve_workers(parts: Parts, steps: Sequence[Step], stop: asyncio.Event, listen: str | None) -> None:
+    """Run worker steps until `stop`; health and metrics on `listen` when given."""
+    if listen is None:
+        return await run_steps(parts, steps, stop)
+    app = web.Application()
+    add_routes(app, checks(parts))
+    return await _together(stop, run_steps(parts, steps, stop), _listen(app, listen, stop))
+
+
+async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
+    """Gateway and all worker steps in one process; the gateway stops first, so that what it took is worked off."""
+    workers_stop = asyncio.Event()
+
+    async def gateway() -> None:
+        try:
+            await serve_gateway(parts, stop)
+        finally:
+            workers_stop.set()
+
+    await _together(stop, gateway(), run_steps(parts, list(Step), workers_stop))
+
+
+async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
+    """Run all; when one fails the others are told to stop."""
+
+    async def watched(part: Awaitable[None]) -> None:
+        try:
+            await part
+        finally:
+            stop.set()
+
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(watched(part))
+
+
+async def _listen(app: web.Application, address: str, stop: asyncio.Event) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingInvalid(f"listen address {address!r} must be host:port, such as 127.0.0.1:8080")
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=True)
+        await site.start()
+        log.info("listening", address=runner.addresses[0] if runner.addresses else address)
+        await stop.wait()
+    finally:
+        await runner.cleanup()

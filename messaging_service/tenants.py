@@ -1,0 +1,160 @@
+"""A tenant is a hospital organisation; each is one TOML file of this shape (deploy/tenants)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from messaging_service.epd.policy import AckPolicy
+from messaging_service.epd.profile import EpdProfile
+
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+"""Codes name queues, headers and files, hence the narrow alphabet."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the TOML file; a misspelt key is an error, not a silent default."""
+
+
+class Identity(_Table, frozen=True, kw_only=True):
+    """Who says who a patient is: an OpenID Connect issuer (terms articles 2.1–2.3).
+
+    `jwks` is an https URL or `file:PATH`. `identifiers` maps an identifier system to the claim that holds it, the
+    first being the one patients are known by.
+    """
+
+    issuer: str
+    audience: str
+    jwks: str
+    identifiers: Mapping[str, str]
+    name_claim: str = "name"
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256")
+    leeway_seconds: int = 30
+
+
+class ReplyTarget(_Table, frozen=True, kw_only=True):
+    """Within how many days an answer is aimed at (terms article 3.5); no rights follow from it."""
+
+    days: Annotated[int, Meta(ge=1, le=30)]
+    count: Literal["working", "calendar"]
+    holidays: str = "NL"
+    closed_on: tuple[str, ...] = ()
+
+
+class CareTeam(_Table, frozen=True, kw_only=True):
+    """A team that reads messages; `cover` names the team that reads them while it is absent."""
+
+    code: Code
+    name: str
+    department: Code
+    absent: bool = False
+    cover: Code | None = None
+
+
+class Department(_Table, frozen=True, kw_only=True):
+    """A department a patient may ask for; `care_team` reads what is addressed to it."""
+
+    code: Code
+    name: str
+    care_team: Code
+
+
+class Routing(_Table, frozen=True, kw_only=True):
+    """Care teams, departments, and the desk that reads what belongs to nobody else."""
+
+    triage_desk: Code
+    care_teams: tuple[CareTeam, ...]
+    departments: tuple[Department, ...]
+
+    def __post_init__(self) -> None:
+        """Every team that is referred to exists."""
+        teams = {team.code for team in self.care_teams}
+        departments = {department.code for department in self.departments}
+        asked = [self.triage_desk, *(d.care_team for d in self.departments)]
+        asked += [team.cover for team in self.care_teams if team.cover]
+        for code in asked:
+            if code not in teams:
+                raise ValueError(f"care team {code!r} is referred to but not listed in [[routing.care_teams]]")
+        for team in self.care_teams:
+            if team.department not in departments:
+                raise ValueError(f"care team {team.code!r} is of department {team.department!r}, not listed")
+
+    def team(self, code: str) -> CareTeam | None:
+        """The care team of that code."""
+        return next((team for team in self.care_teams if team.code == code), None)
+
+    def department(self, code: str) -> Department | None:
+        """The department of that code."""
+        return next((department for department in self.departments if department.code == code), None)
+
+
+class Epd(_Table, frozen=True, kw_only=True):
+    """Where and how to file. `address` is mllp://host:port or mllps://host:port; times in seconds."""
+
+    address: str
+    profile: EpdProfile
+    policy: AckPolicy = AckPolicy()
+    connections: Annotated[int, Meta(ge=1, le=64)] = 4
+    connect_timeout: float = 5.0
+    ack_timeout: float = 30.0
+    ca_file: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+
+
+class OnCall(_Table, frozen=True, kw_only=True):
+    """Who is told of an urgent message: a webhook, e-mail addresses, or both. `secret` signs the webhook."""
+
+    webhook: str | None = None
+    secret: str | None = None
+    email: tuple[str, ...] = ()
+
+
+class Portal(_Table, frozen=True, kw_only=True):
+    """The portal's webhook (Standard Webhooks); `secret` is `whsec_…` or `file:PATH`."""
+
+    webhook: str
+    secret: str
+
+
+class Limits(_Table, frozen=True, kw_only=True):
+    """How much one patient may send. An urgent message never counts."""
+
+    messages_per_hour: Annotated[int, Meta(ge=1)] = 30
+    requests_per_minute: Annotated[int, Meta(ge=1)] = 300
+
+
+class Due(_Table, frozen=True, kw_only=True):
+    """After how many minutes an accepted message that is not filed is past its limit (the ledger's alarm)."""
+
+    urgent_minutes: int = 5
+    normal_minutes: int = 24 * 60
+
+
+class Tenant(_Table, frozen=True, kw_only=True):
+    """One hospital organisation."""
+
+    id: Code
+    name: str
+    languages: tuple[str, ...] = ("nl", "en")
+    time_zone: str = "Europe/Amsterdam"
+    telephone: str
+    identity: Identity
+    reply: ReplyTarget
+    routing: Routing
+    epd: Epd
+    on_call: OnCall
+    portal: Portal | None = None
+    limits: Limits = Limits()
+    due: Due = Due()
+    notices: Mapping[str, str] = {}
+    detect_urgency: bool = True
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which people of this tenant read times."""
+        return ZoneInfo(self.time_zone)

@@ -1,0 +1,216 @@
+"""The portal's webhook against real HTTP servers that take, refuse, redirect, hang and babble."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from messaging_service.adapters import portal_webhook
+from messaging_service.adapters.portal_webhook import StandardWebhook, WebhookSecret, secure_url
+from messaging_service.domain.errors import SettingInvalid, WebhookDown
+from messaging_service.tenants import Portal
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY = b'{"test": 2432232314}'
+AT = 1_614_265_330_000
+
+
+class Peer:
+    """A portal that keeps what it is sent and answers as told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.status = 200
+        self.hangs = False
+        self.babbles = False
+        self.hung_up = asyncio.Event()
+        self.url = ""
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.requests.append((request.path, headers, await request.read()))
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.babbles:
+            return await self._babble(request)
+        return web.Response(status=self.status, headers={"Location": "/elsewhere"}, text="x" * 100_000)
+
+    async def _babble(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(b"x" * 65_536)
+        except ConnectionError:
+            self.hung_up.set()
+        return answer
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    peer = Peer()
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", peer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        peer.url = str(server.make_url("/hook"))
+        yield peer
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def webhook(url: str, http: aiohttp.ClientSession, now: int = AT) -> StandardWebhook:
+    return StandardWebhook(Portal(webhook=url, secret=SECRET), http, lambda: now)
+
+
+def test_signature_is_the_published_one() -> None:
+    """The example that the Standard Webhooks libraries test with comes out the same."""
+    headers = WebhookSecret(SECRET, "secret").headers("msg_p5jXN8AQM9LWM0D4loKWxJek", AT, BODY)
+    assert headers == {
+        "content-type": "application/json",
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+async def test_what_the_portal_gets(peer: Peer, http: aiohttp.ClientSession) -> None:
+    """The body arrives byte for byte, with the headers that prove it."""
+    await webhook(peer.url, http).post("message.filed.01JZ8Q", "message.filed", BODY, AT)
+    ((path, headers, body),) = peer.requests
+    signed = WebhookSecret(SECRET, "secret").headers("message.filed.01JZ8Q", AT, BODY)
+    assert (path, body) == ("/hook", BODY)
+    assert signed.items() <= headers.items()
+
+
+async def test_a_repeat_is_signed_anew_under_the_same_id(peer: Peer, http: aiohttp.ClientSession) -> None:
+    """An hour later the id is the same, but the time is the attempt's: portals refuse old signatures."""
+    for now in (AT, AT + 3_600_000):
+        await webhook(peer.url, http, now).post("message.filed.01JZ8Q", "message.filed", BODY, AT)
+    first, second = (headers for _, headers, _ in peer.requests)
+    assert first["webhook-id"] == second["webhook-id"]
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 3600
+    assert first["webhook-signature"] != second["webhook-signature"]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+async def test_2xx_is_taken(peer: Peer, http: aiohttp.ClientSession, status: int) -> None:
+    """Every 2xx counts as taken."""
+    peer.status = status
+    await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 404, 410, 429, 500, 503])
+async def test_anything_else_is_not(peer: Peer, http: aiohttp.ClientSession, status: int) -> None:
+    """Any other status is WebhookDown, and a redirect is not followed: the body is for this address alone."""
+    peer.status = status
+    with pytest.raises(WebhookDown) as down:
+        await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    assert down.value.detail == f"it answered {status}"
+    assert [path for path, _, _ in peer.requests] == ["/hook"]
+
+
+async def test_a_portal_that_hangs(peer: Peer, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A portal that takes the request and never answers costs the time-out, no more."""
+    assert portal_webhook.TIMEOUT_SECONDS == 5
+    monkeypatch.setattr(portal_webhook, "TIMEOUT_SECONDS", 0.1)
+    peer.hangs = True
+    with pytest.raises(WebhookDown, match="Timeout"):
+        await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    assert len(peer.requests) == 1
+
+
+async def test_a_portal_that_is_down(http: aiohttp.ClientSession) -> None:
+    """Nobody listens: WebhookDown, whose text does not give the address away."""
+    url = f"http://127.0.0.1:{unused_port()}/token-in-path"
+    with pytest.raises(WebhookDown) as down:
+        await webhook(url, http).post("message.filed.1", "message.filed", BODY, AT)
+    assert "token-in-path" not in str(down.value)
+
+
+async def test_an_answer_without_end_is_cut_off(peer: Peer, http: aiohttp.ClientSession) -> None:
+    """A 200 with an endless body is taken at once; the connection is closed, not drained."""
+    peer.babbles = True
+    await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    async with asyncio.timeout(10):
+        await peer.hung_up.wait()
+
+
+@pytest.mark.parametrize("event_id", ["", "a\r\nx: y", 'a.1614265330.{"type":"b"}', "é", "a b", "x" * 201])
+def test_an_id_cannot_pass_for_another_event(event_id: str) -> None:
+    """An id with a body in it would sign that body too; only plain ids are signed."""
+    with pytest.raises(ValueError, match="webhook id"):
+        WebhookSecret(SECRET, "secret").headers(event_id, AT, BODY)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://portal.example/hook", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost:1/x"]
+)
+def test_addresses_that_may_be_called(url: str) -> None:
+    """https anywhere; http to this machine, for development."""
+    assert str(secure_url(url, "[portal] webhook")) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://portal.example/hook",
+        "http://localhost.portal.example/",
+        "http://127.0.0.1.portal.example/",
+        "http://10.0.0.1/",
+        "ftp://portal.example/",
+        "file:///etc/passwd",
+        "portal.example/hook",
+        "https://",
+        "https://[/",
+        "",
+    ],
+)
+async def test_addresses_that_may_not(url: str, http: aiohttp.ClientSession) -> None:
+    """Anything else is refused when the service starts, by the setting's name."""
+    with pytest.raises(SettingInvalid, match=r"\[portal\] webhook") as refused:
+        webhook(url, http)
+    assert not url or url not in str(refused.value)
+
+
+def test_secret_from_a_file(tmp_path: Path) -> None:
+    """`file:PATH` signs like the secret that stands in the file."""
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    read = WebhookSecret(f"file:{tmp_path / 'secret'}", "secret")
+    assert read.headers("a", AT, BODY) == WebhookSecret(SECRET, "secret").headers("a", AT, BODY)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        SECRET.removeprefix("whsec_"),
+        "whsec_",
+        "whsec_%%%%",
+        "whsec_" + base64.b64encode(bytes(23)).decode(),
+        "whsec_" + base64.b64encode(bytes(65)).decode(),
+        "whsec_é",
+    ],
+)
+def test_a_poor_secret_is_refused_and_not_shown(secret: str) -> None:
+    """Too short, too long or no base64: refused by the setting's name, without a letter of it."""
+    with pytest.raises(SettingInvalid, match=r"\[portal\] secret") as refused:
+        WebhookSecret(secret, "[portal] secret")
+    assert len(secret) < 10 or secret not in str(refused.value)
+
+
+async def test_the_secret_is_in_no_repr(http: aiohttp.ClientSession) -> None:
+    """Neither the webhook nor its secret shows the key when printed."""
+    secret = WebhookSecret(SECRET, "secret")
+    assert "MfKQ" not in repr(secret) + repr(webhook("https://portal.example/", http))

@@ -1,0 +1,1 @@
+"""One thin process per step; `runner` holds the loop they share."""

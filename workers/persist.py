@@ -1,0 +1,25 @@
+"""The persist step: accepted messages into the store, routed."""
+
+from __future__ import annotations
+
+from messaging_service.application.persist import Persist
+from messaging_service.application.topology import persist_queue
+from messaging_service.bootstrap import Parts
+from messaging_service.domain.message import Lane
+from workers.runner import Station
+
+_AT_ONCE = {Lane.URGENT: 16, Lane.NORMAL: 64}
+
+
+def stations(parts: Parts) -> list[Station]:
+    """A station per lane, so that an urgent message has its own share of the worker."""
+    persist = Persist(
+        tenants=parts.tenants,
+        keyring=parts.keyring,
+        patients=parts.patients,
+        relations=parts.relations,
+        threads=parts.threads,
+        access_log=parts.access_log,
+        clock=parts.clock,
+    )
+    return [Station(persist_queue(lane), persist, _AT_ONCE[lane], parts.store.ping) for lane in Lane]
