@@ -113,7 +113,7 @@ async def ordinary(running: Running, patient: Patient) -> Row:
     filed = await patient.filed(id)
     document = (await running.epd.inbox()).get(id, {})
     right = answer["http"] == 202 and first in ("accepted", "persisted", "filed") and document.get("body") == text
-    team = document.get("originator") or document.get("attending", "")
+    team = document.get("attending", "").strip("^").replace("^", " ")
     reply = f"202, reply by {answer.get('reply_by')}"
     return Row("an ordinary message", reply, f"AA, in the inbox of {team}", right and filed)
 
@@ -124,8 +124,8 @@ async def hostile(running: Running, client: Patient) -> Row:
     id = answer.get("id", "")
     filed = await client.filed(id)
     body = (await running.epd.inbox()).get(id, {}).get("body", "")
-    clean = "Moet ik langskomen?" in body and "onerror" not in body and "javascript:" not in body
-    return Row("HTML with hostile markup", str(answer["http"]), f"AA, clean: {body.split()!r:.60}", filed and clean)
+    clean = "Moet ik langskomen?" in body and not any(evil in body for evil in ("onerror", "javascript:", "alert"))
+    return Row("HTML with hostile markup", str(answer["http"]), f"AA: “{' '.join(body.split())}”", filed and clean)
 
 
 async def prohibited(running: Running, patient: Patient) -> Row:

@@ -187,13 +187,14 @@ class _Issuer:
         return claims, keys
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
+        times = {"nbf": claims.get("iat"), **claims}  # nbf is optional (RFC 7519 §4.1.5), and many issuers leave it out
         for name in ("exp", "iat", "nbf"):
-            at = claims.get(name)
+            at = times.get(name)
             if type(at) is not int and not (type(at) is float and math.isfinite(at)):
                 raise _Rejected("claims")
         if self.is_past(claims["exp"]):
             raise _Rejected("expired")
-        if max(claims["iat"], claims["nbf"]) > self._clock() / 1000 + self._tenant.identity.leeway_seconds:
+        if max(times["iat"], times["nbf"]) > self._clock() / 1000 + self._tenant.identity.leeway_seconds:
             raise _Rejected("claims")
 
     def is_past(self, expires: float) -> bool:
@@ -358,7 +359,8 @@ def _read_keys(raw: bytes) -> tuple[_Key, ...]:
 def _read_key(jwk: Mapping[str, Any]) -> _Key | None:
     algorithms = _ALGORITHMS.get((str(jwk.get("kty")), str(jwk.get("crv", ""))), ())
     algorithms = tuple(name for name in algorithms if jwk.get("alg", name) == name)
-    if not algorithms or jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+    uses = jwk.get("key_ops", ["verify"])
+    if not algorithms or jwk.get("use", "sig") != "sig" or not isinstance(uses, list) or "verify" not in uses:
         return None
     try:
         public = {name: jwk[name] for name in _PUBLIC_MEMBERS if name in jwk}

@@ -6,60 +6,75 @@ import asyncio
 import select
 import ssl
 import zlib
-from contextlib import suppress
+from typing import cast
 
 from messaging_service.adapters.mllp_frames import MAX_FRAME, FrameBroken, FrameDecoder, framed
 from messaging_service.domain.errors import EpdDown
 from messaging_service.epd.acknowledgement import AckUnknown, AckUnreadable, Unanswered, parse_ack
 
-_CHUNK = 65_536
 
+class _Session(asyncio.Protocol):
+    """One open connection. It sees at once when the peer hangs up, or speaks without having been asked."""
 
-class _Session:
-    """One open connection. A read is always pending, so a peer that closed or spoke out of turn is seen."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_frame: int) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, max_frame: int) -> None:
         self._decoder = FrameDecoder(max_frame)
-        self._read = asyncio.ensure_future(reader.read(_CHUNK))
-        self._spoke_out_of_turn = False
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[bytes] | None = None
+        self._unread = select.poll()
+        self._usable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        socket = transport.get_extra_info("socket")
+        self._unread.register(socket.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._decoder.feed(data)
+        except FrameBroken as broken:
+            self._fail(broken)
+            self.abort()
+            return
+        asked = self._answer is not None and not self._answer.done()
+        if frames and asked and self._answer is not None:
+            self._answer.set_result(frames[0])
+        too_much = len(frames) > asked or (bool(frames) and not self._decoder.idle)
+        if too_much or not asked:
+            self._usable = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._usable = False
+        self._fail(EOFError())
 
     def is_fit(self) -> bool:
         """Open, with nothing unread on it: neither the stream's end nor a late answer to another message."""
-        if self._read.done() or self._writer.is_closing() or self._spoke_out_of_turn:
+        if not self._usable or self._transport is None or self._transport.is_closing():
             return False
-        socket = self._writer.get_extra_info("socket")
-        poll = select.poll()
-        poll.register(socket.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-        return not poll.poll(0)
+        return not self._unread.poll(0)
 
-    async def send(self, framed_content: bytes) -> None:
-        self._writer.write(framed_content)
-        await self._writer.drain()
+    async def ask(self, sent: bytes) -> bytes:
+        """Send what is framed already and wait for the next frame.
 
-    async def receive(self) -> bytes:
-        """The next frame; EOFError when the peer closed first."""
-        while True:
-            chunk = await self._read
-            if not chunk:
-                raise EOFError
-            self._read = asyncio.ensure_future(self._reader.read(_CHUNK))
-            frames = self._decoder.feed(chunk)
-            if frames:
-                self._spoke_out_of_turn = len(frames) > 1 or not self._decoder.idle
-                return frames[0]
+        Raises:
+            EpdDown: the peer hung up before anything was sent.
+            EOFError: it hung up after that.
+            FrameBroken: it sent more than the cap without ending a frame.
+        """
+        if self._transport is None or not self._usable:
+            raise EpdDown("hung up at once")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(sent)
+        return await self._answer
 
     def abort(self) -> None:
         """Close at once, without waiting for what is unsent; safe to repeat."""
-        self._read.cancel()
-        self._writer.transport.abort()
+        self._usable = False
+        if self._transport is not None:
+            self._transport.abort()
 
-    async def close(self) -> None:
-        self._read.cancel()
-        self._writer.close()
-        with suppress(OSError, ssl.SSLError):
-            await self._writer.wait_closed()
+    def _fail(self, why: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(why)
 
 
 class MllpClient:
@@ -109,15 +124,12 @@ class MllpClient:
     async def close(self) -> None:
         """Close the connection after the exchange under way."""
         async with self._turn:
-            if self._session is not None:
-                session, self._session = self._session, None
-                await session.close()
+            self._drop()
 
     async def _answered(self, session: _Session, sent: bytes, control_id: str) -> bytes:
         try:
             async with asyncio.timeout(self._ack_timeout):
-                await session.send(sent)
-                answer = await session.receive()
+                answer = await session.ask(sent)
         except TimeoutError as exc:
             raise AckUnknown(Unanswered.TIMEOUT) from exc
         except (EOFError, OSError) as exc:
@@ -143,10 +155,12 @@ class MllpClient:
         host, port = self._address
         try:
             async with asyncio.timeout(self._connect_timeout):
-                reader, writer = await asyncio.open_connection(host, port, ssl=self._tls, limit=_CHUNK)
+                _, session = await asyncio.get_running_loop().create_connection(
+                    lambda: _Session(self._max_frame), host, port, ssl=self._tls
+                )
         except (OSError, TimeoutError) as exc:
             raise EpdDown(f"{host}:{port}, {type(exc).__name__}") from exc
-        return _Session(reader, writer, self._max_frame)
+        return session
 
     def _drop(self) -> None:
         if self._session is not None:

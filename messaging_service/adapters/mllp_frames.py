@@ -57,7 +57,7 @@ class FrameDecoder:
         if max(end, 0) > self._max + 1 or (end < 0 and len(self._buffer) > self._max + len(START + END)):
             raise FrameBroken
         if end < 0:
-            self._searched = len(self._buffer)
+            self._searched = max(0, len(self._buffer) - 1)
             return None
         frame = bytes(self._buffer[1:end])
         del self._buffer[: end + len(END)]

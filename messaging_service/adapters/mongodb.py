@@ -161,10 +161,10 @@ class MongoDocuments:
 
     async def close(self) -> None:
         """Finish what was begun and let go of the connections."""
+        client, self._client = self._client, None
         parts, self._parts = self._parts, {}
         for part in parts.values():
             await part.close()
-        client, self._client = self._client, None
         if client is not None:
             closing = client.close()
             if inspect.isawaitable(closing):  # the one call that the drivers spell differently

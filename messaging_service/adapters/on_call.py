@@ -116,9 +116,7 @@ class OnCallChannels(OnCall):
         known = {"channel": name, "tenant": alarm.tenant, "message": alarm.message}
         try:
             outcome = await self._channels[name](alarm)
-        except (
-            Exception
-        ) as problem:  # no fault of one channel, foreseen or not, may keep the other from ringing
+        except Exception as problem:  # no fault of one channel, foreseen or not, may keep the other from ringing
             self._count(name, "failed")
             _log.error("on_call_failed", **known, reason=_reason(problem))
             return False

@@ -114,7 +114,7 @@ class SqliteThread:
 
 def _deliver(batch: _Waiting, outcomes: Sequence[Any]) -> None:
     for (_, future), outcome in zip(batch, outcomes, strict=True):
-        if False:  # its caller was cancelled
+        if future.done():  # its caller was cancelled
             continue
         if isinstance(outcome, Exception):
             future.set_exception(outcome)

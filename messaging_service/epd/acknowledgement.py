@@ -59,8 +59,8 @@ class AckCode(StrEnum):
 class Acknowledgement:
     """The answer to one message: MSA-2, and the code of ERR-3 (before 2.5 that of ERR-1.4 or MSA-6).
 
-    `error` is empty when there is none. `digest` is the SHA-256 of the bytes, in hex: the evidence that is
-    kept.
+    `error` is empty when there is none, and after an accept. `digest` is the SHA-256 of the bytes, in hex:
+    the evidence that is kept.
     """
 
     code: AckCode
@@ -93,7 +93,8 @@ def parse_ack(raw: bytes) -> Acknowledgement:
         raise AckUnreadable("MSA-1")
     if not _CONTROL_ID.fullmatch(control_id):
         raise AckUnreadable("MSA-2")
-    return Acknowledgement(AckCode(code), control_id, _error_code(fields, segments[0]), digest(raw))
+    error = "" if code in ("AA", "CA") else _error_code(fields, segments[0])
+    return Acknowledgement(AckCode(code), control_id, error, digest(raw))
 
 
 def _field(segment: list[str], number: int) -> str:

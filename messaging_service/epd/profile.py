@@ -66,11 +66,7 @@ class EpdProfile:
     @property
     def known_authorities(self) -> dict[str, Authority]:
         """The authorities whose identifiers are sent: without the BSN where the site does not take it."""
-        return {
-            system: authority
-            for system, authority in self.authorities.items()
-            if self.send_bsn or system != "bsn"
-        }
+        return {system: authority for system, authority in self.authorities.items() if self.send_bsn or system != "bsn"}
 
 
 def refuse_unknown_values(profile: EpdProfile) -> None:

@@ -69,9 +69,7 @@ def _naming(setting: str) -> Iterator[None]:
     try:
         yield
     except HL7apyException as refused:
-        raise SettingInvalid(
-            f"[epd] {setting}: HL7 does not allow it ({type(refused).__name__})"
-        ) from refused
+        raise SettingInvalid(f"[epd] {setting}: HL7 does not allow it ({type(refused).__name__})") from refused
 
 
 def _head(message: Any, profile: EpdProfile, values: Mapping[str, str]) -> None:
@@ -131,9 +129,7 @@ def _document(txa: Any, profile: EpdProfile, values: Mapping[str, str]) -> None:
     txa.txa_19 = "AV"
 
 
-def _observe(
-    message: Any, profile: EpdProfile, written_at: str, number: int, observation: Observation
-) -> None:
+def _observe(message: Any, profile: EpdProfile, written_at: str, number: int, observation: Observation) -> None:
     code, label, repetitions = observation
     group = OBSERVATION_GROUP.get(profile.version)
     obx = (message.add_group(group) if group else message).add_segment("OBX")

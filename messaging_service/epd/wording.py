@@ -20,9 +20,7 @@ ROLES = {"patient": "patiënt", "representative": "vertegenwoordiger"}
 
 CAUTION = "LET OP: dit bericht kan volgens de automatische controle grof of dreigend taalgebruik bevatten."
 FORMATTED = "De patiënt stuurde opgemaakte tekst; het origineel is bewaard in de berichtendienst."
-TRANSLITERATED = (
-    "Tekens die dit EPD niet kent zijn omschreven; het origineel is bewaard in de berichtendienst."
-)
+TRANSLITERATED = "Tekens die dit EPD niet kent zijn omschreven; het origineel is bewaard in de berichtendienst."
 
 
 def around_the_body(document: FilingDocument) -> list[tuple[str, str]]:

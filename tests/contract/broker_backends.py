@@ -107,11 +107,21 @@ class Rabbit(Backend):
         return RabbitBroker(self.node.url, name=self._prefix)
 
     async def publish_and_crash(self, queue: str, ids: list[str]) -> None:
+        await self.remembered()
         broker = await self.broker()
         for id in ids:
             await broker.publish(queue, envelope(id))
         self.node.kill()
         await self.node.started()
+
+    async def remembered(self) -> None:
+        """Wait until the queues of `declared` would outlive a kill."""
+        queues = (self.name("work"), self.name("dead"), f"delay.{DELAY_MS}")
+
+        async def on_disk() -> bool:
+            return self.node.remembers(*queues)
+
+        await eventually(on_disk)
 
 
 def envelope(id: str = "m1") -> Envelope:

@@ -51,7 +51,7 @@ async def test_publish_consume_acknowledge(backend: Backend) -> None:
 async def test_envelope_is_intact(backend: Backend) -> None:
     """Id, kind, headers of both types and every byte of the body arrive as they were sent."""
     broker, queue = await backend.declared()
-    headers = {
+    headers: dict[str, str | int] = {
         "attempt": 3,
         "reason": "één – 😀",
         "accepted_at": 1_790_000_000_000,

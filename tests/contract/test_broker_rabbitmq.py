@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractChannel
 
 from messaging_service.adapters.rabbitmq import RabbitBroker
 from messaging_service.application.ports import Broker, Depth
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueMissing, QueueRefused
-from tests.contract.broker_backends import Rabbit, envelope, eventually, next_of, ready
+from tests.contract.broker_backends import DELAY_MS, Rabbit, envelope, eventually, next_of, ready
 from tests.parts.rabbit import RabbitNode
 
 AT_ONCE = 0.5
@@ -27,6 +30,14 @@ async def rabbit(rabbit_node: RabbitNode) -> AsyncIterator[Rabbit]:
         yield backend
     finally:
         await backend.close()
+
+
+@asynccontextmanager
+async def another_client(rabbit: Rabbit) -> AsyncIterator[AbstractChannel]:
+    """A channel that our code knows nothing of."""
+    connection = await aio_pika.connect(rabbit.node.url)
+    async with connection, await connection.channel() as channel:
+        yield channel
 
 
 async def outcome(broker: Broker, queue: str, id: str = "m1", delay_ms: int = 0) -> type[Exception] | None:
@@ -44,6 +55,7 @@ async def outcome(broker: Broker, queue: str, id: str = "m1", delay_ms: int = 0)
 async def test_killed_node(rabbit: Rabbit) -> None:
     """Publishes under way end as unknown, later ones fail at once, and all goes on when the node is back."""
     broker, queue = await rabbit.declared()
+    await rabbit.remembered()
     confirmed: list[str] = []
 
     async def publish_until_it_fails(lane: int) -> type[Exception]:
@@ -89,6 +101,7 @@ async def test_killed_node(rabbit: Rabbit) -> None:
 async def test_consumer_goes_on_after_a_restart(rabbit: Rabbit) -> None:
     """A delivery of the lost connection may be settled without error; it and the prefetched come again."""
     broker, queue = await rabbit.declared()
+    await rabbit.remembered()
     for id in ("m1", "m2", "m3"):
         await broker.publish(queue, envelope(id))
     async with broker.consume(queue, 2) as deliveries:
@@ -96,14 +109,13 @@ async def test_consumer_goes_on_after_a_restart(rabbit: Rabbit) -> None:
         rabbit.node.kill()
         await lost.ack()
         await rabbit.node.started()
-        again = [await next_of(deliveries) for _ in range(2)]
-        assert {delivery.envelope.message_id for delivery in again} == {"m1", "m2"}
-        await lost.give_back()
-        for delivery in again:
+        again = set()
+        for _ in range(3):
+            delivery = await next_of(deliveries)
+            await lost.give_back()
             await delivery.ack()
-        third = await next_of(deliveries)
-        assert third.envelope.message_id == "m3"
-        await third.ack()
+            again.add(delivery.envelope.message_id)
+        assert again == {"m1", "m2", "m3"}
     assert await ready(broker, queue) == 0
 
 
@@ -210,7 +222,8 @@ async def test_queue_deleted_under_its_consumer(rabbit: Rabbit) -> None:
     broker, queue = await rabbit.declared()
     async with broker.consume(queue, 1) as deliveries:
         waiting = asyncio.create_task(next_of(deliveries))
-        await asyncio.to_thread(rabbit.node.ctl, "delete_queue", queue)
+        async with another_client(rabbit) as channel:
+            await channel.queue_delete(queue)
         with pytest.raises(QueueMissing):
             await waiting
 
@@ -218,21 +231,31 @@ async def test_queue_deleted_under_its_consumer(rabbit: Rabbit) -> None:
 async def test_delayed_message_waits_for_a_deleted_queue(rabbit: Rabbit) -> None:
     """A queue deleted while its message waits in the delay: the message comes once the queue is back."""
     broker, queue = await rabbit.declared()
-    await broker.publish(queue, envelope(), delay_ms=300)
-    await asyncio.to_thread(rabbit.node.ctl, "delete_queue", queue)
+    async with another_client(rabbit) as channel:
+        await broker.publish(queue, envelope(), delay_ms=DELAY_MS)
+        await channel.queue_delete(queue)
     assert await outcome(broker, queue, "direct") is QueueMissing
+
+    async def expired() -> bool:
+        return await ready(broker, f"delay.{DELAY_MS}") == 0
+
+    await eventually(expired)
     await rabbit.declared()
     async with broker.consume(queue, 1) as deliveries:
         assert (await next_of(deliveries)).envelope.message_id == "m1"
 
 
 async def test_at_least_once_dead_lettering_is_in_force(rabbit: Rabbit) -> None:
-    """The broker itself says at-least-once for the queue and the delay; it would fall back silently."""
-    await rabbit.declared()
-    told = await asyncio.to_thread(
-        rabbit.node.ctl, "eval", "[rabbit_dead_letter:module_info(module) || true]."
-    )
-    assert "rabbit_dead_letter" in told
+    """The node counts our delays and dead letters as at-least-once; declared wrongly it would not, silently."""
+    before = await asyncio.to_thread(_dead_lettered, rabbit.node)
+    broker, queue = await rabbit.declared(delivery_limit=0)
+    await broker.publish(queue, envelope(), delay_ms=DELAY_MS)
+    async with broker.consume(queue, 1) as deliveries, broker.consume(rabbit.name("dead"), 1) as dead:
+        await (await next_of(deliveries)).give_back()
+        await next_of(dead)
+    after = await asyncio.to_thread(_dead_lettered, rabbit.node)
+    assert after["at_least_once"] == before["at_least_once"] + 2
+    assert after["at_most_once"] == before["at_most_once"]
 
 
 async def test_connections_bear_names(rabbit: Rabbit) -> None:
@@ -249,7 +272,16 @@ async def test_depths_are_live(rabbit: Rabbit) -> None:
     broker, queue = await rabbit.declared()
     await broker.publish(queue, envelope())
     assert (await broker.depths([queue]))[queue] == Depth(1, 0)
-    connection = await aio_pika.connect(rabbit.node.url)
-    async with connection, await connection.channel() as channel:
+    async with another_client(rabbit) as channel:
         await (await channel.get_queue(queue)).purge()
     assert (await broker.depths([queue]))[queue] == Depth(0, 0)
+
+
+def _dead_lettered(node: RabbitNode) -> dict[str, int]:
+    """How many messages the node has dead-lettered, expired or past their limit, by strategy."""
+    told = node.ctl("eval", "rabbit_global_counters:overview().")
+    blocks = re.findall(r"rabbit_quorum_queue},{dead_letter_strategy,(\w+)}\] =>\s*#{([^}]*)}", told)
+    return {
+        strategy: sum(map(int, re.findall(r"(?:limit|expired)_total => (\d+)", counters)))
+        for strategy, counters in blocks
+    }

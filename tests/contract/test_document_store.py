@@ -334,6 +334,17 @@ async def test_a_new_index_finds_what_was_there_before(document_store_place: Sto
     assert await again.count(wider, "kind", HERE | {"kind": "note"}) == 1
 
 
+async def test_a_unique_index_that_comes_too_late_is_refused(document_store_place: StorePlace) -> None:
+    """Documents that already break it make the open fail; the store works on as it was."""
+    loose = replace(NOTES, indexes=(NOTES.index("state"),))
+    store = await document_store_place.open(loose)
+    assert await store.insert(loose, [note("A", slot=1), note("B", slot=1)]) == [True, True]
+    with pytest.raises(StoreDown):
+        await store.open([NOTES])
+    assert await store.insert(loose, [note("C", slot=1)]) == [True]
+    assert await store.count(loose, "state", NEW) == 3
+
+
 @pytest.mark.parametrize(
     ("equal", "above"), [({"state": "new"}, None), ({"tenant": "x", "at": 1}, None), (NEW | {"at": 1}, 1)]
 )

@@ -182,6 +182,37 @@ async def test_split_glued_and_noisy_answers_are_read() -> None:
         assert parse_ack(await client.exchange(RAW, "K1")).code is AckCode.AA
 
 
+async def test_half_an_answer_too_much_costs_the_connection_not_the_next_message() -> None:
+    """The first half of a second answer is glued to ours; its other half is never read as the next one's."""
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await read_frame(reader)
+        writer.write(ack("K1") + ack("K0")[:20])
+        await read_frame(reader)
+        writer.write(ack("K0")[20:])
+
+    async with raw_peer(talk) as port, client_of(port) as client:
+        for number in (1, 2):
+            assert parse_ack(await client.exchange(RAW, "K1")).code is AckCode.AA
+            assert connections == number
+
+
+async def test_a_connection_lost_before_sending_is_down_not_unknown() -> None:
+    """Lost between connecting and sending: EpdDown, since not a byte went out."""
+    async with sandbox_epd() as epd, client_of(epd.port) as client:
+        await client.probe()
+        session = client._session
+        assert session is not None
+        session.connection_lost(None)
+        with pytest.raises(EpdDown, match="hung up at once"):
+            await session.ask(b"")
+        assert await file(client, document(1)) is AckCode.AA
+        assert epd.connections == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
@@ -192,9 +223,7 @@ async def test_split_glued_and_noisy_answers_are_read() -> None:
         (b"\x0b\x1c\r", Unanswered.GARBLED),
     ],
 )
-async def test_a_peer_that_hangs_up_or_floods_leaves_the_outcome_unknown(
-    answer: bytes, why: Unanswered
-) -> None:
+async def test_a_peer_that_hangs_up_or_floods_leaves_the_outcome_unknown(answer: bytes, why: Unanswered) -> None:
     """Closing early, half an answer, more than the cap and an empty frame; memory stays within the cap."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -279,9 +308,7 @@ async def test_the_pool_keeps_a_patients_order_and_an_urgent_one_never_waits() -
 async def test_order_within_a_patient_holds_over_several_connections() -> None:
     """Messages of one patient arrive in the order they were handed over, whatever other connections do."""
     async with sandbox_epd() as epd:
-        pool = MllpPool(
-            tuple(MllpClient("127.0.0.1", epd.port) for _ in range(4)), MllpClient("127.0.0.1", epd.port)
-        )
+        pool = MllpPool(tuple(MllpClient("127.0.0.1", epd.port) for _ in range(4)), MllpClient("127.0.0.1", epd.port))
         filings = [(f"patient-{number % 7}", document(number)) for number in range(70)]
         await asyncio.gather(
             *(pool.exchange(TEMPLATE.render(d), d.control_id, patient, False) for patient, d in filings)

@@ -89,7 +89,7 @@ class MailPeer:
 
     def check(self, _: object, __: object, ___: object, ____: object, login: LoginPassword) -> AuthResult:
         self.logins.append(login)
-        return AuthResult(success=login == LoginPassword(b"on call", b"p@ss:word/"))
+        return AuthResult(success=login == LoginPassword(b"on call", b"p@ss:word/"), handled=False)
 
 
 class HookPeer:
@@ -101,7 +101,7 @@ class HookPeer:
         self.hangs = False
         self.url = ""
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.posts.append((headers, await request.read()))
         if self.hangs:
@@ -129,7 +129,7 @@ async def mail() -> AsyncIterator[MailPeer]:
 async def hook() -> AsyncIterator[HookPeer]:
     peer = HookPeer()
     app = web.Application()
-    app.router.add_post("/{tail:.*}", peer)
+    app.router.add_post("/{tail:.*}", peer.handle)
     async with TestServer(app, host="127.0.0.1") as server:
         peer.url = str(server.make_url("/alarm"))
         yield peer
@@ -381,9 +381,9 @@ async def test_a_wrong_password(channels: Build, tmp_path: Path) -> None:
     server, client = certificate(tmp_path)
     peer = MailPeer()
     async with serve(peer, tls_context=server, authenticator=peer.check, auth_required=True):
+        duty = channels(tenant(email=(ARTS,)), f"smtp+starttls://on%20call:hunter2@127.0.0.1:{peer.port}", client)
         with capture_logs() as logged, pytest.raises(OnCallUnreachable):
-            url = f"smtp+starttls://on%20call:hunter2@127.0.0.1:{peer.port}"
-            await channels(tenant(email=(ARTS,)), url, client).page(ALARM)
+            await duty.page(ALARM)
     assert peer.logins
     assert logged[0]["reason"] == "SMTPAuthenticationError 535"
     assert "hunter2" not in repr(logged)

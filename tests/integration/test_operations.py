@@ -29,7 +29,7 @@ class Peer:
         self.hangs = False
         self.url = ""
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         self.posts.append((request.content_type, await request.json()))
         if self.hangs:
             await asyncio.Event().wait()
@@ -40,7 +40,7 @@ class Peer:
 async def peer() -> AsyncIterator[Peer]:
     peer = Peer()
     app = web.Application()
-    app.router.add_post("/ops", peer)
+    app.router.add_post("/ops", peer.handle)
     async with TestServer(app, host="127.0.0.1") as server:
         peer.url = str(server.make_url("/ops"))
         yield peer
@@ -105,4 +105,4 @@ async def test_a_webhook_that_is_down_is_not_named(http: aiohttp.ClientSession) 
 async def test_http_to_elsewhere_is_refused(http: aiohttp.ClientSession) -> None:
     """Faults are not told in the clear: the setting is refused at the start."""
     with pytest.raises(SettingInvalid, match="MESSAGING_OPS_WEBHOOK"):
-        OperationsChannel("http://ops.example/", http, lambda: AT, count=[].append)
+        OperationsChannel("http://ops.example/", http, lambda: AT, count=print)

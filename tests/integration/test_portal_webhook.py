@@ -33,7 +33,7 @@ class Peer:
         self.hung_up = asyncio.Event()
         self.url = ""
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append((request.path, headers, await request.read()))
         if self.hangs:
@@ -48,16 +48,15 @@ class Peer:
         try:
             while True:
                 await answer.write(b"x" * 65_536)
-        except ConnectionError:
+        finally:
             self.hung_up.set()
-        return answer
 
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
     peer = Peer()
     app = web.Application()
-    app.router.add_post("/{tail:.*}", peer)
+    app.router.add_post("/{tail:.*}", peer.handle)
     async with TestServer(app, host="127.0.0.1") as server:
         peer.url = str(server.make_url("/hook"))
         yield peer

@@ -36,7 +36,7 @@ async def raw_peer(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterat
         talks.add(task)
         try:
             await talk(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             talks.discard(task)
@@ -54,8 +54,4 @@ async def raw_peer(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterat
 
 def ack(control_id: str, code: str = "AA") -> bytes:
     """A framed acknowledgement."""
-    return (
-        b"\x0b"
-        + f"MSH|^~\\&|EPD||MESSAGING||20260105||ACK|1|P|2.5\rMSA|{code}|{control_id}\r".encode()
-        + b"\x1c\r"
-    )
+    return b"\x0b" + f"MSH|^~\\&|EPD||MESSAGING||20260105||ACK|1|P|2.5\rMSA|{code}|{control_id}\r".encode() + b"\x1c\r"

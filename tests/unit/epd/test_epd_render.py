@@ -41,9 +41,7 @@ def lines_of(text: str) -> str:
 @pytest.mark.parametrize("text_as", ["TX", "FT"])
 @settings(max_examples=12, deadline=None)
 @given(body=TEXT, subject=TEXT)
-def test_any_text_reaches_the_clinician_unchanged(
-    version: str, text_as: str, body: str, subject: str
-) -> None:
+def test_any_text_reaches_the_clinician_unchanged(version: str, text_as: str, body: str, subject: str) -> None:
     """At a UTF-8 site any Unicode text comes back line by line, in a message that hl7apy finds valid."""
     assume(body.strip())
     compiled = template(version=version, text_as=text_as)
@@ -103,9 +101,7 @@ def test_the_bytes_are_those_that_hl7apy_builds(version: str, body: str, subject
 def test_values_are_where_the_page_says_they_are() -> None:
     """The fields of contracts/hl7/mdm_t02.md hold what the document says."""
     compiled = template(recipient_fields=RECIPIENT_FIELDS, sending_facility="SMC", receiving_facility="SMC")
-    found = {
-        segment.name: segment for segment in segments(parsed(compiled.render(DOCUMENT), compiled.profile))
-    }
+    found = {segment.name: segment for segment in segments(parsed(compiled.render(DOCUMENT), compiled.profile))}
     expected = {
         "msh_4": "SMC",
         "msh_7": "20260105093002+0100",

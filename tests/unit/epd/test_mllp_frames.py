@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from messaging_service.adapters.mllp_frames import FrameBroken, FrameDecoder, framed
 
-CONTENT = st.binary(max_size=40).filter(
-    lambda content: b"\x1c\r" not in content and not content.endswith(b"\x1c")
-)
+CONTENT = st.binary(max_size=40).filter(lambda content: b"\x1c\r" not in content and not content.endswith(b"\x1c"))
 GARBAGE = st.binary(max_size=10).filter(lambda noise: b"\x0b" not in noise)
 
 
