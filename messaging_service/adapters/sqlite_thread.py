@@ -128,9 +128,22 @@ def _down(code: str, cause: Exception) -> StoreDown:
     return fault
 
 
+def _create_for_owner_alone(path: Path) -> None:
+    """Create the file with mode 0600; one that exists is not touched.
+
+    It must not even be opened and closed: closing any descriptor of a file gives up all POSIX locks that this
+    process holds on it, and another process would then take away the write-ahead log under our other connection
+    (sqlite.org/howtocorrupt.html §2.2).
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+
+
 def _connect(path: Path, patience: float) -> sqlite3.Connection:
     """A connection to the file, created for its owner alone, on which every commit reaches the disk."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _create_for_owner_alone(path)
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None, cached_statements=512)
     try:
         _enter_wal(connection, time.monotonic() + patience)

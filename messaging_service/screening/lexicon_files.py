@@ -14,7 +14,7 @@ from messaging_service.screening.rules import ContextWords, Lexicon, Rule
 from messaging_service.screening.terms import NUMBER, Slot, TermTable
 
 _RULE_KEYS = frozenset(
-    ["id", "about", "parts", "ordered", "within", "scope", "unless", "unless_anywhere", "alarm", "verdict", "heed", "ignore", "match", "no_match"]
+    """id topic parts ordered within scope unless unless_anywhere alarm verdict heed ignore match no_match""".split()
 )
 _CONTEXTS = frozenset(["negated", "history", "family", "condition", "information", "chronic", "resolved", "reported"])
 _COMMON_LENGTH = 4
@@ -62,14 +62,15 @@ class _Reader:
 
     def read(self, files: Mapping[tuple[str, str], dict[str, Any]], version: str) -> Lexicon:
         for (language, name), content in files.items():
-            if name == "words.toml":
+            if name.endswith("words.toml"):
                 self._words(language, content)
+        self.context = {language: ContextWords({}) for language, _ in files}
         for (language, name), content in files.items():
             if name == "context.toml":
                 self._context(language, content)
         rules: list[Rule] = []
         for (language, name), content in files.items():
-            if name not in ("words.toml", "context.toml"):
+            if name != "context.toml" and not name.endswith("words.toml"):
                 rules += self._rule_file(f"{language}/{name}", language, content)
         return Lexicon(
             version=version,
@@ -82,7 +83,7 @@ class _Reader:
         )
 
     def _words(self, language: str, content: Mapping[str, Any]) -> None:
-        self.groups[language] = self._grouped({}, content.get("groups", {}))
+        self.groups[language] = self._grouped(self.groups.get(language, {}), content.get("groups", {}))
         for word, number in content.get("numbers", {}).items():
             self.number_words[word] = float(number)
             self.table.number_word(word)
@@ -120,7 +121,7 @@ class _Reader:
         heeds = _CONTEXTS - {"resolved", "reported"}
         heeds = (heeds | set(file.get("heed", ())) | set(written.get("heed", ()))) - set(file.get("ignore", ()))
         urgency = file["kind"] == "urgency"
-        topic: str = file["topic"]
+        topic: str = written.get("topic") or file["topic"]
         return Rule(
             id=f"{language}.{topic}.{written['id']}",
             kind=file["kind"],

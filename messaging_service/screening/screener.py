@@ -15,11 +15,12 @@ from messaging_service.screening.markup import plainly_markup, visible_text
 from messaging_service.screening.matching import together
 from messaging_service.screening.numbers import Numbers
 from messaging_service.screening.reading import Reading, plain_reading
-from messaging_service.screening.rules import Lexicon, Rule
+from messaging_service.screening.rules import ContextWords, Lexicon, Rule
 from messaging_service.screening.terms import NUMBER, TermTable
 from messaging_service.screening.typos import index_typos
 from messaging_service.screening.verdict import Match, Verdict, conclude
 
+_NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
 _EXCEPTION = Effect("exception", CERTAIN)
 
@@ -83,7 +84,8 @@ class Screener:
             place = (id(rule), reading.sentence(key[0])[0])
             if place in settled:
                 continue
-            judge = judges.setdefault(rule.language, Judge(findings, self.lexicon.context[rule.language]))
+            words = self.lexicon.context.get(rule.language, _NO_CONTEXT)
+            judge = judges.setdefault(rule.language, Judge(findings, words))
             match = _match(rule, key, findings, judge)
             if match is not None:
                 matches.append(match)

@@ -122,6 +122,33 @@ async def test_processes_share_a_new_file_and_a_kill_loses_nothing(place: StoreP
     assert await store.count(NOTES, "state", HERE) == 300
 
 
+VISIT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*(id for (id,) in connection.execute("SELECT id FROM notes")))
+connection.close()
+"""
+
+
+def visited(path: Path) -> str:
+    """What a process that comes, reads and goes finds."""
+    return subprocess.run([sys.executable, "-c", VISIT, str(path)], text=True, capture_output=True, check=True).stdout
+
+
+async def test_a_visitor_takes_no_log_away(place: StorePlace, path: Path) -> None:
+    """What is written after another process came and went is seen by the next one, and so is on disk.
+
+    A store that opened and closed its own file would give up its locks, and the first visitor, taking itself for the
+    last connection, would delete the write-ahead log under it.
+    """
+    store = await place.open()
+    await store.insert(NOTES, [note("A")])
+    await store.get(NOTES, "A")
+    assert visited(path).split() == ["A"]
+    await store.insert(NOTES, [note("B")])
+    assert visited(path).split() == ["A", "B"]
+
+
 async def test_a_full_disk_is_store_down_until_there_is_room(place: StorePlace, path: Path) -> None:
     """No file may grow for a while: nothing is half written, all callers are told, and afterwards it goes on."""
     store = await place.open()
