@@ -75,7 +75,7 @@ class Runner:
         crew = Crew(prefetch)
         try:
             async with self._broker.consume(self._station.queue, prefetch) as deliveries:
-                crew.start(deliveries, self._handle_one if trial else self._handle)
+                crew.start(deliveries, self._try_one if trial else self._handle)
                 await self._halted(_TRIAL_SECONDS if trial else None)
                 await crew.finish()
         except BrokerDown as fault:
@@ -89,11 +89,15 @@ class Runner:
             for wait in waits:
                 wait.cancel()
 
-    async def _handle_one(self, delivery: Delivery) -> None:
-        await self._handle(delivery)
-        self._halt.set()
+    async def _try_one(self, delivery: Delivery) -> None:
+        """A message that only waits for its predecessor says nothing about the server."""
+        if await self._settle(delivery) != "deferred":
+            self._halt.set()
 
     async def _handle(self, delivery: Delivery) -> None:
+        await self._settle(delivery)
+
+    async def _settle(self, delivery: Delivery) -> str:
         try:
             outcome = await self._settling.settle(delivery, self._station.handler)
         except ServerFault as fault:
@@ -101,14 +105,15 @@ class Runner:
             self._halt.set()
             outcome = "given_back"
         self._meter.handled(self._station.queue, outcome)
+        return outcome
 
     async def _open_circuit(self, fault: ServerFault) -> None:
-        if self._alert:
-            return
-        self._alert = f"{fault.server}-down {self._station.concerns}".strip()
-        self._meter.circuit(self._station.queue, True)
-        log.warning("circuit_open", queue=self._station.queue, server=fault.server)
-        await self._alerts.begin(self._alert, str(fault))
+        alert = f"{fault.server}-down {self._station.concerns}".strip()
+        if not self._alert:
+            self._meter.circuit(self._station.queue, True)
+            log.warning("circuit_open", queue=self._station.queue, server=fault.server)
+        self._alert = alert
+        await self._alerts.begin(alert, str(fault))
 
     async def _close_circuit(self) -> None:
         self._pause = _FIRST_PAUSE
@@ -127,7 +132,8 @@ class Runner:
             self._pause = min(self._pause * 2, self._station.longest_pause)
             try:
                 await self._station.probe()
-            except ServerFault:
+            except ServerFault as fault:
+                await self._alerts.begin(self._alert, str(fault))
                 continue
             return
 

@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 Handler = Callable[[Envelope], Awaitable[list[Outgoing]]]
 _TRACE = "traceparent"
+_SOON = 10
 
 
 class Settling:
@@ -47,8 +48,7 @@ class Settling:
         try:
             await self._publish(envelope, await handler(envelope))
         except Deferred:
-            await self._broker.publish(self._queue, envelope, delay_ms=DEFERRAL_MS)
-            return "deferred"
+            return await self._defer(envelope)
         except MessageFault as fault:
             return await self._climb(envelope, fault)
         except ServerFault:
@@ -70,6 +70,14 @@ class Settling:
         if trace:
             envelope = replace(envelope, headers={**envelope.headers, **trace})
         await self._broker.publish(outgoing.queue, envelope)
+
+    async def _defer(self, envelope: Envelope) -> str:
+        """Soon at first; a predecessor that takes long is asked for less often."""
+        times = int(envelope.headers.get("deferred", 0))
+        delay = DEFERRAL_MS if times < _SOON else LADDER_MS[0]
+        waiting = replace(envelope, headers={**envelope.headers, "deferred": times + 1})
+        await self._broker.publish(self._queue, waiting, delay_ms=delay)
+        return "deferred"
 
     async def _climb(self, envelope: Envelope, fault: MessageFault) -> str:
         """The next rung of the ladder, or the park step; the park step itself never gives up."""

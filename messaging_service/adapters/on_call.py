@@ -23,6 +23,8 @@ from messaging_service.domain.errors import MessagingError, OnCallUnreachable, S
 from messaging_service.tenants import Tenant
 
 SMTP_SECONDS = 10.0
+"""From the first packet until the letter is taken."""
+QUIT_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -194,20 +196,27 @@ class _Mail:
         self._tls = tls
 
     async def __call__(self, alarm: Alarm) -> str:
-        server = self._server
-        async with asyncio.timeout(SMTP_SECONDS):
-            refused, _ = await aiosmtplib.send(
-                self._letter(alarm),
-                hostname=server.host,
-                port=server.port,
-                username=server.user,
-                password=server.password,
-                use_tls=server.scheme == "smtps",
-                start_tls=server.scheme == "smtp+starttls",
-                tls_context=self._tls,
-                timeout=SMTP_SECONDS,
-            )
+        client = self._client()
+        try:
+            async with asyncio.timeout(SMTP_SECONDS):
+                await client.connect()
+                refused, _ = await client.send_message(self._letter(alarm))
+            await _part(client)
+        finally:
+            client.close()
         return "partly" if refused else "taken"
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self._server.host,
+            port=self._server.port,
+            username=self._server.user,
+            password=self._server.password,
+            use_tls=self._server.scheme == "smtps",
+            start_tls=self._server.scheme == "smtp+starttls",
+            tls_context=self._tls,
+            timeout=None,
+        )
 
     def _letter(self, alarm: Alarm) -> EmailMessage:
         received = datetime.fromtimestamp(alarm.accepted_at / 1000, self._tenant.zone)
@@ -227,6 +236,14 @@ class _Mail:
         letter["Importance"] = "high"
         letter.set_content(_TEXT.format_map(said))
         return letter
+
+
+async def _part(client: aiosmtplib.SMTP) -> None:
+    """Say QUIT. The letter is taken by now: a server that parts badly must not have it sent again and again."""
+    try:
+        await client.quit(timeout=QUIT_SECONDS)
+    except aiosmtplib.SMTPException as problem:
+        _log.info("on_call_quit_unanswered", channel="email", reason=_reason(problem))
 
 
 def _reason(problem: Exception) -> str:

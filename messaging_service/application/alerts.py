@@ -6,35 +6,53 @@ from messaging_service.application.collections import ALERTS
 from messaging_service.application.ports import Clock, DocumentStore, Operations
 from messaging_service.domain.errors import StoreDown
 
+_KEPT_ALIVE_MS = 60_000
+_FORGOTTEN_AFTER_MS = 600_000
+
 
 class Alerts:
-    """Tells operations, once for all processes while the store answers, else once for this process."""
+    """Tells operations, once for all processes while the store answers, else once for this process.
+
+    Whoever waits for the server calls `begin` again and again; that keeps the alert alive. One that nobody keeps
+    alive is of processes that died, and does not silence the next.
+    """
 
     def __init__(self, store: DocumentStore, operations: Operations, clock: Clock) -> None:
         self._store = store
         self._operations = operations
         self._clock = clock
-        self._raised: set[str] = set()
+        self._kept_at: dict[str, int] = {}
 
     async def begin(self, key: str, text: str) -> None:
         """Something is wrong; told unless it was told already."""
-        if key in self._raised:
+        now = self._clock()
+        known = self._kept_at.get(key)
+        if known is not None and now - known < _KEPT_ALIVE_MS:
             return
-        self._raised.add(key)
-        document = {"id": key, "at": self._clock()}
+        self._kept_at[key] = now
         try:
-            first = (await self._store.insert(ALERTS, [document]))[0]
+            first = await self._claim(key, now)
         except StoreDown:
-            first = True
+            first = known is None
         if first:
             await self._operations.tell(key, text)
 
+    async def _claim(self, key: str, now: int) -> bool:
+        """Write that the alert stands; True when it did not stand before."""
+        if (await self._store.insert(ALERTS, [{"id": key, "at": now}]))[0]:
+            return True
+        standing = await self._store.get(ALERTS, key)
+        if standing is None:
+            return False  # ended this moment; the next call claims it
+        forgotten = now - standing["at"] > _FORGOTTEN_AFTER_MS
+        return await self._store.replace(ALERTS, {**standing, "at": now}) and forgotten
+
     async def end(self, key: str, text: str) -> None:
         """It is right again; told by whoever notices first."""
-        self._raised.discard(key)
+        known = self._kept_at.pop(key, None)
         try:
             first = await self._store.delete(ALERTS, key)
         except StoreDown:
-            first = True
+            first = known is not None
         if first:
             await self._operations.tell(key, text)

@@ -153,6 +153,7 @@ class File:
             urgent=submission.triage.urgent,
             topics=submission.triage.topics,
             caution=submission.triage.caution,
+            original_note=content.typed_format is BodyFormat.HTML,
         )
 
     async def _exchange(

@@ -151,4 +151,4 @@ class Ledger:
 
 
 def _may_hold(queue: str, lane: str) -> bool:
-    return queue == f"persist.{lane}" or queue.startswith("park") or queue.startswith("delay")
+    return queue == f"persist.{lane}" or queue.startswith(("park", "delay"))

@@ -72,7 +72,7 @@ class Persist:
     async def _store(self, tenant: Tenant, event: MessageAccepted, submission: Submission) -> StoredMessage:
         try:
             patient = await self._patients.ensure(tenant.id, submission.identifiers, submission.patient_name)
-            await self._require_own_thread(event, patient)
+            await self._require_own_thread(event, submission, patient)
             message = await self._compose(tenant, event, submission, patient)
             thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at)
             stored = await self._threads.add(thread, message)
@@ -93,12 +93,17 @@ class Persist:
         )
         return stored
 
-    async def _require_own_thread(self, event: MessageAccepted, patient: Patient) -> None:
+    async def _require_own_thread(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
         """What the gateway could not check while the store was down is checked here."""
         if event.thread == event.message:
             return
         thread = await self._threads.thread(event.thread)
-        if thread is not None and (thread.tenant, thread.patient) != (event.tenant, patient.id):
+        if thread is None:
+            key = self._patients.key(event.tenant, submission.identifiers)
+            own = self._keyring.is_message_id_of(event.tenant, key, event.thread)
+        else:
+            own = (thread.tenant, thread.patient) == (event.tenant, patient.id)
+        if not own:
             raise MessageFault("thread_of_another", final=True)
 
     async def _compose(

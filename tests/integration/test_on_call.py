@@ -70,6 +70,8 @@ class MailPeer:
         self.answer = "250 OK"
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.may_part = asyncio.Event()
+        self.may_part.set()
         self.port = 0
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
@@ -86,6 +88,10 @@ class MailPeer:
             self.letters.append((envelope.rcpt_tos, letter))
             self.over_tls.append(session.ssl is not None)
         return self.answer
+
+    async def handle_QUIT(self, _: SMTP, __: Session, ___: Envelope) -> str:
+        await self.may_part.wait()
+        return "221 bye"
 
     def check(self, _: object, __: object, ___: object, ____: object, login: LoginPassword) -> AuthResult:
         self.logins.append(login)
@@ -324,6 +330,17 @@ async def test_both_hang(
     mail.may_answer.set()
 
 
+async def test_a_mail_server_that_does_not_part(
+    mail: MailPeer, channels: Build, counted: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the letter and never answers QUIT: taken, or on-call would get the same letter without end."""
+    monkeypatch.setattr(on_call, "QUIT_SECONDS", 0.1)
+    mail.may_part.clear()
+    await channels(tenant(email=(ARTS,)), f"smtp://127.0.0.1:{mail.port}").page(ALARM)
+    assert (len(mail.letters), counted) == (1, [("email", "taken")])
+    mail.may_part.set()
+
+
 async def test_both_down(channels: Build, counted: list[tuple[str, str]]) -> None:
     """Nobody listens: the error names the tenant, neither log nor error the addresses."""
     duty = channels(tenant(f"http://127.0.0.1:{unused_port()}/T0SECRET", (ARTS,)), f"smtp://127.0.0.1:{unused_port()}")
@@ -358,9 +375,12 @@ async def test_smtps(channels: Build, tmp_path: Path) -> None:
     assert len(peer.letters) == 1
 
 
-async def test_no_starttls_no_letter(mail: MailPeer, channels: Build, counted: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize("login", ["", "user:word@"])
+async def test_no_starttls_no_letter(
+    mail: MailPeer, channels: Build, counted: list[tuple[str, str]], login: str
+) -> None:
     """A server, or somebody in between, that hides STARTTLS gets neither letter nor password."""
-    duty = channels(tenant(email=(ARTS,)), f"smtp+starttls://user:word@127.0.0.1:{mail.port}")
+    duty = channels(tenant(email=(ARTS,)), f"smtp+starttls://{login}127.0.0.1:{mail.port}")
     with pytest.raises(OnCallUnreachable):
         await duty.page(ALARM)
     assert (mail.letters, mail.logins) == ([], [])
