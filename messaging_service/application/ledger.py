@@ -17,6 +17,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES, PARKED, RUNS
 from messaging_service.application.journal import GatewayRun, JournalBatch, JournalEntry, Outcome
 from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
+from messaging_service.application.topology import LADDER_MS, PARK, PARK_DEAD, persist_queue
 from messaging_service.domain.filing import OPEN_STATES
 from messaging_service.domain.message import Lane
 from messaging_service.tenants import Tenant
@@ -114,9 +115,11 @@ class Ledger:
         return {id for id in rest if f"{id}.persist" not in parked}
 
     def _place(self, report: LedgerReport, entry: JournalEntry, depths: Mapping[str, Depth]) -> None:
-        if self._clock() - entry.at <= self._limit_ms(entry.lane):
+        """A message on a rung of the delay ladder is in no queue's depth, so that long after its limit it is late."""
+        past = self._clock() - entry.at - self._limit_ms(entry.lane)
+        if past <= 0:
             report.waiting += 1
-        elif any(depth.ready for queue, depth in depths.items() if _may_hold(queue, entry.lane)):
+        elif past <= sum(LADDER_MS) or any(depths[queue].ready for queue in _may_hold(depths, entry.lane)):
             report.late.append(entry.message)
         else:
             report.lost.append(entry.message)
@@ -150,5 +153,5 @@ class Ledger:
             report.tails.append(RunTail(run.id, run.watermark, tuple(found["id"] for found in beyond)))
 
 
-def _may_hold(queue: str, lane: str) -> bool:
-    return queue == f"persist.{lane}" or queue.startswith(("park", "delay"))
+def _may_hold(queues: Iterable[str], lane: str) -> list[str]:
+    return [queue for queue in queues if queue in (persist_queue(Lane(lane)), PARK, PARK_DEAD)]

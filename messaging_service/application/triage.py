@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from messaging_service.domain.message import BodyFormat, Content, Finding, Triage
-from messaging_service.domain.refusals import Prohibited, Span
-from messaging_service.screening.sanitise import sanitise
+from messaging_service.domain.refusals import Malformed, Prohibited, Refusal, Span
+from messaging_service.screening.sanitise import html_to_text, sanitise
 from messaging_service.screening.screener import Screener
 from messaging_service.screening.verdict import Match, Outcome, Verdict
 
@@ -18,11 +18,11 @@ _OFF_LOOP_CHARACTERS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The clean content, the verdict, and what the screening refuses (None when it refuses nothing)."""
+    """The clean content, the verdict, and why the message is refused (None when it is not)."""
 
     content: Content
     triage: Triage
-    refused: Prohibited | None
+    refused: Refusal | None
 
 
 async def judge(
@@ -43,7 +43,7 @@ def _judge(
     verdict = screener.screen(f"{heading}\n{body}", markup=markup, language=language)
     content = Content(subject, body, clean.text, format, BodyFormat(clean.format), language)
     triage = _triage(verdict, len(heading) + 1, detect_urgency)
-    return Judged(content, triage, _refusal(verdict, triage))
+    return Judged(content, triage, _refusal(verdict, triage, content))
 
 
 def _triage(verdict: Verdict, body_at: int, detect_urgency: bool) -> Triage:
@@ -61,22 +61,28 @@ def _triage(verdict: Verdict, body_at: int, detect_urgency: bool) -> Triage:
 
 
 def _finding(match: Match, body_at: int) -> Finding:
+    """A match that begins in the subject and goes on in the body ends, here, where the subject does."""
     in_body = match.start >= body_at
-    shift = body_at if in_body else 0
-    return Finding(
-        match.rule,
-        match.kind,
-        match.topic,
-        match.start - shift,
-        match.end - shift,
-        match.context,
-        "body" if in_body else "subject",
-    )
+    start, end = (match.start - body_at, match.end - body_at) if in_body else (match.start, min(match.end, body_at - 1))
+    field = "body" if in_body else "subject"
+    return Finding(match.rule, match.kind, match.topic, start, end, match.context, field)
 
 
-def _refusal(verdict: Verdict, triage: Triage) -> Prohibited | None:
+def _refusal(verdict: Verdict, triage: Triage, content: Content) -> Refusal | None:
     """An urgent message is never refused for its content (the verdict already says so)."""
+    if content.clean_format is BodyFormat.HTML and not html_to_text(content.clean).strip():
+        return Malformed("body: no text is left of the HTML")
     if verdict.outcome is not Outcome.REFUSE:
         return None
     finding = next(f for f in triage.findings if f.kind == "prohibited" and f.topic in verdict.categories)
-    return Prohibited(finding.topic, Span(finding.field, finding.start, finding.end))
+    return Prohibited(finding.topic, _span(finding, content.subject if finding.field == "subject" else content.typed))
+
+
+def _span(finding: Finding, submitted: str) -> Span:
+    start, end = (_utf16_units(submitted[:place]) for place in (finding.start, finding.end))
+    return Span(finding.field, start, end)
+
+
+def _utf16_units(text: str) -> int:
+    """How long browsers say that `text` is: what lies beyond U+FFFF counts twice."""
+    return len(text) + sum(character > "\uffff" for character in text)

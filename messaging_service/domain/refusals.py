@@ -49,7 +49,7 @@ class DepartmentUnknown(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of the submitted `field`; start and end in code points."""
+    """A piece of the submitted `field`; start and end count UTF-16 code units of it, as browsers do."""
 
     field: str
     start: int

@@ -12,7 +12,7 @@ from aiohttp import web
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit, Writer
-from messaging_service.domain.refusals import Unauthenticated
+from messaging_service.domain.refusals import NotFound, Unauthenticated
 from messaging_service.gateway.health import Checks
 from messaging_service.gateway.limits import RateLimit
 
@@ -41,6 +41,10 @@ class Context:
 CONTEXT = web.AppKey("context", Context)
 WRITER = "writer"
 LANGUAGE = "language"
+ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+"""Message and thread ids: Crockford base32, upper case."""
+
+_ID = re.compile(ID_PATTERN)
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -59,6 +63,18 @@ async def authenticate(request: web.Request) -> Writer:
     request[WRITER] = writer
     context.limit.take(f"requests {writer.author.subject}", writer.tenant.limits.requests_per_minute, 60)
     return writer
+
+
+def id_in_path(request: web.Request) -> str:
+    """The id that the path names; what cannot be one is looked up nowhere.
+
+    Raises:
+        NotFound: it has not the shape of an id.
+    """
+    id = request.match_info["id"]
+    if not _ID.fullmatch(id):
+        raise NotFound
+    return id
 
 
 def language_of(request: web.Request) -> str:

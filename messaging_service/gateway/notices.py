@@ -15,4 +15,8 @@ async def get_compose_notice(request: web.Request) -> web.Response:
     writer = await authenticate(request)
     language = request.query.get("language", language_of(request))
     notice = general_notice(language, writer.tenant.notices)
-    return web.Response(body=msgspec.json.encode({"notice": notice_json(notice)}), content_type="application/json")
+    return web.Response(
+        body=msgspec.json.encode({"notice": notice_json(notice)}),
+        headers={"Cache-Control": "no-store"},
+        content_type="application/json",
+    )

@@ -11,7 +11,7 @@ from aiohttp import web
 from messaging_service.application.read import ThreadView
 from messaging_service.application.submit import Writer
 from messaging_service.domain.refusals import Malformed
-from messaging_service.gateway.context import CONTEXT, authenticate, language_of
+from messaging_service.gateway.context import CONTEXT, authenticate, id_in_path, language_of
 from messaging_service.gateway.messages import instant, message_json
 
 _CURSOR = re.compile(r"[0-9]{15}\.[0-9A-HJKMNP-TV-Z]{26}")
@@ -36,7 +36,7 @@ async def get_threads(request: web.Request) -> web.Response:
 async def get_thread(request: web.Request) -> web.Response:
     """One thread with its messages in order."""
     writer = await authenticate(request)
-    found = await request.app[CONTEXT].reader.thread(writer, request.match_info["id"])
+    found = await request.app[CONTEXT].reader.thread(writer, id_in_path(request))
     return _answer(_thread_json(found, writer, language_of(request)))
 
 

@@ -80,6 +80,7 @@ async def test_a_return_that_comes_while_writing_is_not_swallowed() -> None:
     settlement = settlement_over(wire)
     settlement.give_back(1)
     settlement.ack(3)
+    settlement.ack(4)
     wire.meanwhile = [2]
     await settlement.close()
-    assert wire.frames == [("return", 1, False), ("ack", 3, False), ("return", 2, False)]
+    assert wire.frames == [("return", 1, False), ("ack", 3, False), ("ack", 4, False), ("return", 2, False)]
