@@ -43,6 +43,7 @@ from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import ServerFault, SettingInvalid
 from messaging_service.epd.render import DocumentTemplate
 from messaging_service.tenants import Epd, Tenant
+from messaging_service.transport import require_encrypted
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class Parts:
             store=self.store,
             broker=self.broker,
             queues=self.queues,
+            ladder_ms=self.settings.ladder_ms,
             clock=self.clock,
         )
 
@@ -150,7 +152,7 @@ async def open_parts(
     """
     tenants = load_tenants(settings.tenants)
     keyring = Keyring.load(settings.keyring)
-    queues = topology(tenants)
+    queues = topology(tenants, settings.ladder_ms)
     async with AsyncExitStack() as closing:
         broker, store = _broker(settings, name), _store(settings)
         closing.push_async_callback(broker.close)
@@ -210,6 +212,7 @@ async def _reach(setting: str, attempt: Callable[[], Awaitable[None]], wait: boo
 
 def _broker(settings: Settings, name: str) -> Broker:
     url = settings.broker
+    require_encrypted("MESSAGING_BROKER", url)
     if url.startswith("embedded:"):
         return EmbeddedBroker(Path(url.removeprefix("embedded:")))
     return RabbitBroker(url, name=name)
@@ -217,6 +220,7 @@ def _broker(settings: Settings, name: str) -> Broker:
 
 def _store(settings: Settings) -> DocumentStore:
     url = settings.store
+    require_encrypted("MESSAGING_STORE", url)
     if url.startswith("sqlite:"):
         return SqliteDocuments(Path(url.removeprefix("sqlite:")))
     database = urlsplit(url).path.strip("/") or _MONGO_DATABASE
@@ -227,11 +231,13 @@ def epd_pool(epd: Epd) -> MllpPool:
     """The connections to one EPD, not yet made.
 
     Raises:
-        SettingInvalid: the address is not mllp://host:port or mllps://host:port.
+        SettingInvalid: the address is not mllp://host:port or mllps://host:port, or is unencrypted off this machine.
     """
     parts = urlsplit(epd.address)
     if parts.scheme not in ("mllp", "mllps") or not parts.hostname or not parts.port:
         raise SettingInvalid(f"[epd] address {epd.address!r} must be mllp://host:port or mllps://host:port")
+    if not epd.unencrypted:
+        require_encrypted("[epd] address", epd.address)
     host, port, tls = parts.hostname, parts.port, _tls(epd) if parts.scheme == "mllps" else None
 
     def client() -> MllpClient:

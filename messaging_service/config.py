@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from messaging_service.application.topology import LADDER_MS
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.tenants import Tenant
 
@@ -24,7 +25,11 @@ _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process needs to know. `broker` and `store` choose the adapters."""
+    """What one process needs to know. `broker` and `store` choose the adapters.
+
+    `ladder_ms` is how long a message that failed by its own fault waits before each retry, as in
+    MESSAGING_LADDER_MS=5000,60000,600000; every process of one service has the same.
+    """
 
     broker: str
     store: str
@@ -32,10 +37,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Path
     tenants: Path
     listen: str = "127.0.0.1:8080"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     ops_webhook: str | None = None
     smtp: str | None = None
     mail_from: str = "messaging-service@localhost"
     max_body: int = 16_384
+    ladder_ms: tuple[int, ...] = LADDER_MS
     public_url: str = ""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -52,12 +60,18 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         for field in msgspec.structs.fields(Settings)
         if (variable := f"MESSAGING_{field.name.upper()}") in environment
     }
+    values: dict[str, object] = {**given}
+    if "ladder_ms" in given:
+        values["ladder_ms"] = given["ladder_ms"].split(",")
     try:
-        settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as problem:
         raise SettingInvalid(_as_variable(str(problem))) from problem
+    settings = msgspec.structs.replace(settings, broker=read_secret(settings.broker), store=read_secret(settings.store))
     _check_scheme("MESSAGING_BROKER", settings.broker, ("embedded", "amqp", "amqps"))
     _check_scheme("MESSAGING_STORE", settings.store, ("sqlite", "mongodb", "mongodb+srv"))
+    if min(settings.ladder_ms) < 1:
+        raise SettingInvalid("MESSAGING_LADDER_MS must be milliseconds above 0, such as 5000,60000,600000")
     return settings
 
 

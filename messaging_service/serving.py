@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 import time
 from collections.abc import Awaitable, Sequence
 
@@ -16,6 +17,7 @@ from messaging_service.application.journal import Journal
 from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit
 from messaging_service.bootstrap import Parts
+from messaging_service.config import Settings
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
 from messaging_service.gateway.app import build_app
@@ -23,6 +25,7 @@ from messaging_service.gateway.context import Context
 from messaging_service.gateway.health import Checks, add_routes
 from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
+from messaging_service.transport import is_loopback
 from workers.process import run_steps
 
 log = structlog.get_logger()
@@ -46,7 +49,7 @@ async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
     written = asyncio.Event()
     keeping = asyncio.create_task(journal.keep(written))
     try:
-        await _listen(app, parts.settings.listen, stop)
+        await _listen(app, parts.settings, parts.settings.listen, stop)
     finally:
         written.set()
         await keeping
@@ -95,7 +98,7 @@ async def serve_workers(parts: Parts, steps: Sequence[Step], stop: asyncio.Event
         return await run_steps(parts, steps, stop)
     app = web.Application()
     add_routes(app, checks(parts))
-    return await _together(stop, run_steps(parts, steps, stop), _listen(app, listen, stop))
+    return await _together(stop, run_steps(parts, steps, stop), _listen(app, parts.settings, listen, stop))
 
 
 async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
@@ -125,16 +128,31 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
             group.create_task(watched(part))
 
 
-async def _listen(app: web.Application, address: str, stop: asyncio.Event) -> None:
+async def _listen(app: web.Application, settings: Settings, address: str, stop: asyncio.Event) -> None:
     host, _, port = address.rpartition(":")
+    host = host.strip("[]")
     if not host or not port.isdigit():
         raise SettingInvalid(f"listen address {address!r} must be host:port, such as 127.0.0.1:8080")
+    tls = _tls(settings)
+    if tls is None and not is_loopback(host):
+        raise SettingInvalid(f"{address} is not loopback: set MESSAGING_TLS_CERTIFICATE and MESSAGING_TLS_KEY")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=True)
+        site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls)
         await site.start()
-        log.info("listening", address=runner.addresses[0] if runner.addresses else address)
+        log.info("listening", address=address)
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise SettingInvalid("MESSAGING_TLS_CERTIFICATE or MESSAGING_TLS_KEY cannot be read") from problem
+    return context

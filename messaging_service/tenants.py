@@ -93,11 +93,15 @@ class Routing(_Table, frozen=True, kw_only=True):
 
 
 class Epd(_Table, frozen=True, kw_only=True):
-    """Where and how to file. `address` is mllp://host:port or mllps://host:port; times in seconds."""
+    """Where and how to file. `address` is mllp://host:port or mllps://host:port; times in seconds.
+
+    `unencrypted` lets mllp:// leave this machine, for an EPD that knows no TLS on a network of its own.
+    """
 
     address: str
     profile: EpdProfile
     policy: AckPolicy = AckPolicy()
+    unencrypted: bool = False
     connections: Annotated[int, Meta(ge=1, le=64)] = 4
     connect_timeout: float = 5.0
     ack_timeout: float = 30.0

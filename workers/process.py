@@ -24,5 +24,12 @@ async def run_steps(parts: Parts, steps: Sequence[Step], stop: asyncio.Event) ->
     stations = [station for step in steps for station in STEPS[step](parts)]
     async with asyncio.TaskGroup() as running:
         for station in stations:
-            runner = Runner(station, broker=parts.broker, alerts=parts.alerts, meter=parts.metrics, stop=stop)
+            runner = Runner(
+                station,
+                broker=parts.broker,
+                alerts=parts.alerts,
+                meter=parts.metrics,
+                ladder_ms=parts.settings.ladder_ms,
+                stop=stop,
+            )
             running.create_task(runner.run(), name=station.queue)

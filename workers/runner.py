@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,9 +46,18 @@ class Station:
 class Runner:
     """Runs one station until `stop` is set, then finishes what is in hand."""
 
-    def __init__(self, station: Station, *, broker: Broker, alerts: Alerts, meter: Meter, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        station: Station,
+        *,
+        broker: Broker,
+        alerts: Alerts,
+        meter: Meter,
+        ladder_ms: Sequence[int],
+        stop: asyncio.Event,
+    ) -> None:
         self._station = station
-        self._settling = Settling(station.queue, broker)
+        self._settling = Settling(station.queue, broker, ladder_ms)
         self._broker = broker
         self._alerts = alerts
         self._meter = meter

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from messaging_service.application.codec import Outgoing
 from messaging_service.application.ports import Broker, Delivery, Envelope
-from messaging_service.application.topology import DEFERRAL_MS, LADDER_MS, PARK
+from messaging_service.application.topology import DEFERRAL_MS, PARK
 from messaging_service.domain.errors import BrokerDown, Deferred, MessageFault, ServerFault
 
 log = structlog.get_logger()
@@ -23,9 +23,10 @@ _SOON = 10
 class Settling:
     """Settles the deliveries of one queue. Acknowledges last, after the broker has confirmed what follows."""
 
-    def __init__(self, queue: str, broker: Broker) -> None:
+    def __init__(self, queue: str, broker: Broker, ladder_ms: Sequence[int]) -> None:
         self._queue = queue
         self._broker = broker
+        self._ladder_ms = ladder_ms
 
     async def settle(self, delivery: Delivery, handler: Handler) -> str:
         """Handle a delivery to its end and say what became of it.
@@ -74,7 +75,7 @@ class Settling:
     async def _defer(self, envelope: Envelope) -> str:
         """Soon at first; a predecessor that takes long is asked for less often."""
         times = int(envelope.headers.get("deferred", 0))
-        delay = DEFERRAL_MS if times < _SOON else LADDER_MS[0]
+        delay = DEFERRAL_MS if times < _SOON else self._ladder_ms[0]
         waiting = replace(envelope, headers={**envelope.headers, "deferred": times + 1})
         await self._broker.publish(self._queue, waiting, delay_ms=delay)
         return "deferred"
@@ -82,13 +83,13 @@ class Settling:
     async def _climb(self, envelope: Envelope, fault: MessageFault) -> str:
         """The next rung of the ladder, or the park step; the park step itself never gives up."""
         attempt = int(envelope.headers.get("attempt", 0))
-        last = fault.final or attempt >= len(LADDER_MS)
+        last = fault.final or attempt >= len(self._ladder_ms)
         said = {**envelope.headers, "queue": self._queue, "reason": fault.reason, "attempt": attempt + 1}
         log.warning("attempt_failed", queue=self._queue, message=envelope.message_id, reason=fault.reason)
         if last and self._queue != PARK:
             await self._broker.publish(PARK, replace(envelope, headers=said))
             return "parked"
-        delay = LADDER_MS[min(attempt, len(LADDER_MS) - 1)]
+        delay = self._ladder_ms[min(attempt, len(self._ladder_ms) - 1)]
         await self._broker.publish(self._queue, replace(envelope, headers=said), delay_ms=delay)
         return "retried"
 

@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import jwt
 import structlog
-from yarl import URL
 
 from messaging_service.adapters.portal_webhook import secure_url
 from messaging_service.application.ports import Clock
@@ -333,7 +332,7 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-async def _download(http: aiohttp.ClientSession, url: URL) -> bytes:
+async def _download(http: aiohttp.ClientSession, url: str) -> bytes:
     limit = aiohttp.ClientTimeout(total=FETCH_SECONDS)
     async with http.get(url, allow_redirects=False, timeout=limit) as answer:
         if answer.status != 200:

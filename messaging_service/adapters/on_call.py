@@ -192,6 +192,9 @@ class _Mail:
         self._tenant = tenant
         self._server = server
         self._sender = sender
+        self._domain = parseaddr(sender)[1].partition("@")[2]
+        if not self._domain:
+            raise SettingInvalid("MESSAGING_MAIL_FROM: an address with a domain is wanted")
         self._clock = clock
         self._tls = tls
 
@@ -215,6 +218,7 @@ class _Mail:
             use_tls=self._server.scheme == "smtps",
             start_tls=self._server.scheme == "smtp+starttls",
             tls_context=self._tls,
+            local_hostname=self._domain,  # else the machine's name is looked up, and mail hangs on that server too
             timeout=None,
         )
 
@@ -231,7 +235,7 @@ class _Mail:
         letter["To"] = ", ".join(self._tenant.on_call.email)
         letter["Subject"] = _SUBJECT.format_map(said)
         letter["Date"] = format_datetime(datetime.fromtimestamp(self._clock() / 1000, UTC))
-        letter["Message-ID"] = f"<alarm.{alarm.message}@{parseaddr(self._sender)[1].partition('@')[2]}>"
+        letter["Message-ID"] = f"<alarm.{alarm.message}@{self._domain}>"
         letter["Auto-Submitted"] = "auto-generated"
         letter["Importance"] = "high"
         letter.set_content(_TEXT.format_map(said))

@@ -9,9 +9,9 @@ import hmac
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from messaging_service.application.ports import Clock, PortalWebhook
 from messaging_service.config import read_secret
@@ -87,21 +87,22 @@ class StandardWebhook(PortalWebhook):
         await post(self._http, self._url, body, self._secret.headers(event_id, self._clock(), body))
 
 
-def secure_url(address: str, setting: str) -> URL:
-    """`address` as a URL that may be called: https, or http to this machine itself.
+def secure_url(address: str, setting: str) -> str:
+    """`address`, found to be one that may be called: https, or http to this machine itself.
 
     Raises:
         SettingInvalid: it is neither; names `setting`, not the address, which may hold a secret.
     """
     try:
-        url = URL(address)
+        url = urlsplit(address)
+        host, _ = url.hostname, url.port
     except ValueError:
-        url = URL()
-    if not url.host or url.scheme not in ("https", "http"):
+        host = None
+    if not host or url.scheme not in ("https", "http"):
         raise SettingInvalid(f"{setting}: an https address is wanted")
-    if url.scheme == "http" and not is_loopback(url.host):
+    if url.scheme == "http" and not is_loopback(host):
         raise SettingInvalid(f"{setting}: http is for this machine only; use https")
-    return url
+    return address
 
 
 def is_loopback(host: str) -> bool:
@@ -112,7 +113,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def post(http: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str]) -> None:
+async def post(http: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """Post once, following no redirect and reading no answer beyond its head; 5 s for all of it.
 
     Raises:

@@ -17,7 +17,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES, PARKED, RUNS
 from messaging_service.application.journal import GatewayRun, JournalBatch, JournalEntry, Outcome
 from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
-from messaging_service.application.topology import LADDER_MS, PARK, PARK_DEAD, persist_queue
+from messaging_service.application.topology import PARK, PARK_DEAD, persist_queue
 from messaging_service.domain.filing import OPEN_STATES
 from messaging_service.domain.message import Lane
 from messaging_service.tenants import Tenant
@@ -66,12 +66,14 @@ class Ledger:
         store: DocumentStore,
         broker: Broker,
         queues: Iterable[str],
+        ladder_ms: Iterable[int],
         clock: Clock,
     ) -> None:
         self._tenants = tenants
         self._store = store
         self._broker = broker
         self._queues = tuple(queues)
+        self._longest_retrying_ms = sum(ladder_ms)
         self._clock = clock
 
     async def check(self) -> LedgerReport:
@@ -119,7 +121,7 @@ class Ledger:
         past = self._clock() - entry.at - self._limit_ms(entry.lane)
         if past <= 0:
             report.waiting += 1
-        elif past <= sum(LADDER_MS) or any(depths[queue].ready for queue in _may_hold(depths, entry.lane)):
+        elif past <= self._longest_retrying_ms or any(depths[queue].ready for queue in _may_hold(depths, entry.lane)):
             report.late.append(entry.message)
         else:
             report.lost.append(entry.message)

@@ -8,7 +8,10 @@ from messaging_service.application.ports import QueueDeclaration, Topology
 from messaging_service.domain.message import Lane, Step
 
 LADDER_MS = (5_000, 60_000, 600_000)
-"""How long a message that failed by its own fault waits before each retry; after the last it is parked."""
+"""How long a message that failed by its own fault waits before each retry; after the last it is parked.
+
+The setting MESSAGING_LADDER_MS replaces it.
+"""
 
 DEFERRAL_MS = 1_000
 """How long a message waits for its predecessor in the thread, or for a server that failed under it."""
@@ -37,7 +40,7 @@ def notify_queue(tenant: str) -> str:
     return f"{Step.NOTIFY}.{tenant}"
 
 
-def topology(tenants: Iterable[str]) -> Topology:
+def topology(tenants: Iterable[str], ladder_ms: Iterable[int] = LADDER_MS) -> Topology:
     """Every queue for these tenants. What a step cannot take dead-letters to `park`."""
     names = [persist_queue(lane) for lane in Lane]
     for tenant in tenants:
@@ -45,7 +48,7 @@ def topology(tenants: Iterable[str]) -> Topology:
         names += [escalate_queue(tenant), notify_queue(tenant)]
     queues = [QueueDeclaration(name, dead_letter=PARK) for name in names]
     queues += [QueueDeclaration(PARK, dead_letter=PARK_DEAD), QueueDeclaration(PARK_DEAD, dead_letter=None)]
-    return Topology(tuple(queues), (DEFERRAL_MS, *LADDER_MS))
+    return Topology(tuple(queues), tuple(sorted({DEFERRAL_MS, *ladder_ms})))
 
 
 def step_of(queue: str) -> Step:

@@ -70,12 +70,16 @@ def _finding(match: Match, body_at: int) -> Finding:
 
 def _refusal(verdict: Verdict, triage: Triage, content: Content) -> Refusal | None:
     """An urgent message is never refused for its content (the verdict already says so)."""
-    if content.clean_format is BodyFormat.HTML and not html_to_text(content.clean).strip():
-        return Malformed("body: no text is left of the HTML")
+    if _is_blank(content) and not triage.urgent:
+        return Malformed("body: the HTML holds no text")
     if verdict.outcome is not Outcome.REFUSE:
         return None
     finding = next(f for f in triage.findings if f.kind == "prohibited" and f.topic in verdict.categories)
     return Prohibited(finding.topic, _span(finding, content.subject if finding.field == "subject" else content.typed))
+
+
+def _is_blank(content: Content) -> bool:
+    return content.clean_format is BodyFormat.HTML and not html_to_text(content.clean).strip()
 
 
 def _span(finding: Finding, submitted: str) -> Span:

@@ -41,7 +41,7 @@ class Context:
 CONTEXT = web.AppKey("context", Context)
 WRITER = "writer"
 LANGUAGE = "language"
-ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}\Z"
 """Message and thread ids: Crockford base32, upper case."""
 
 _ID = re.compile(ID_PATTERN)

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
 
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage, Writer
 from messaging_service.domain.message import BodyFormat, State
-from messaging_service.domain.refusals import Malformed, TooLarge, UnsupportedMedia
-from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, language_of, traceparent_of
+from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, id_in_path, language_of, traceparent_of
+from messaging_service.gateway.new_message import idempotency_key_of, read_new_message
 from messaging_service.gateway.problems import notice_json
 from messaging_service.screening.notices import notice_for
 
 _JSON = {"Cache-Control": "no-store"}
-_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
-_ENVELOPE_BYTES = 4_096
-_BYTES_PER_CHARACTER = 6  # a character written as \uXXXX
-
-
-class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /v1/messages."""
-
-    subject: Annotated[str, Meta(min_length=1, max_length=200)]
-    body: Annotated[str, Meta(min_length=1)]
-    format: Literal["text", "html"] = "text"
-    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)] = "nl"
-    thread: Annotated[str, Meta(pattern=_ID)] | None = None
-    department: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
-
-
-_decoder = msgspec.json.Decoder(NewMessage)
 
 
 async def post_message(request: web.Request) -> web.Response:
     """Accept a patient's message: 202 with its id once it is durably queued."""
     writer = await authenticate(request)
     context = request.app[CONTEXT]
-    message = await _read(request, context.max_body)
+    message = await read_new_message(request, context.max_body)
     request[LANGUAGE] = message.language
     accepted = await context.submit(
         SubmitMessage(
@@ -52,36 +34,12 @@ async def post_message(request: web.Request) -> web.Response:
             language=message.language,
             thread=message.thread,
             department=message.department,
-            idempotency_key=_idempotency_key(request),
+            idempotency_key=idempotency_key_of(request),
             traceparent=traceparent_of(request),
         )
     )
     context.metrics.accepted(writer.tenant.id, accepted.triage.lane)
     return _accepted(accepted, writer, message.language, context.public_url)
-
-
-async def _read(request: web.Request, max_characters: int) -> NewMessage:
-    if request.content_type != "application/json":
-        raise UnsupportedMedia
-    most = max_characters * _BYTES_PER_CHARACTER + _ENVELOPE_BYTES
-    if (request.content_length or 0) > most:
-        raise TooLarge(f"at most {max_characters} characters")
-    try:
-        message = _decoder.decode(await request.read())
-    except msgspec.ValidationError as problem:
-        raise Malformed(str(problem)) from problem
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-        raise Malformed("the body is not JSON in UTF-8") from problem
-    if len(message.body.encode()) > max_characters:
-        raise TooLarge(f"at most {max_characters} bytes of text")
-    return message
-
-
-def _idempotency_key(request: web.Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
-        raise Malformed("Idempotency-Key must be 1 to 255 printable characters")
-    return key
 
 
 def _accepted(accepted: Accepted, writer: Writer, language: str, public_url: str) -> web.Response:
@@ -104,20 +62,21 @@ def _accepted(accepted: Accepted, writer: Writer, language: str, public_url: str
 async def get_message(request: web.Request) -> web.Response:
     """One of the patient's own messages and how far it is."""
     writer = await authenticate(request)
-    view = await request.app[CONTEXT].reader.message(writer, request.match_info["id"])
+    view = await request.app[CONTEXT].reader.message(writer, id_in_path(request))
     members = message_json(view, writer, language_of(request))
     return web.Response(body=msgspec.json.encode(members), headers=_JSON, content_type="application/json")
 
 
 def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, Any]:
-    """A message as the API shows it; members are absent until they are known."""
-    members: dict[str, Any] = {"id": view.id, "thread": view.thread, "status": view.state}
+    """A message as the API shows it; members are absent until they are known, its thread among them."""
+    members: dict[str, Any] = {"id": view.id, "status": view.state}
     if view.state is State.PARKED:
         members["advice"] = _call(writer, language)
     if view.submission is None:
         return members
     submission = view.submission
     members |= {
+        "thread": view.thread,
         "subject": submission.content.subject,
         "body": submission.content.clean,
         "format": submission.content.clean_format,

@@ -1,7 +1,7 @@
 """What the gateway is measured against: an aiohttp handler that publishes the body it got, confirmed, and no more.
 
-`python -m tests.benchmarks.bare_handler AMQP_URL QUEUE` prints one JSON line with the port. `/v1/messages` publishes
-as aio-pika's own guide does; `/wire` uses the driver below it, as the service does.
+`python -m tests.benchmarks.bare_handler AMQP_URL QUEUE [--wire]` prints one JSON line with the port. It publishes as
+aio-pika's guide does; with `--wire` on the driver below it, as the service does.
 """
 
 from __future__ import annotations

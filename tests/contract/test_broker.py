@@ -23,6 +23,8 @@ from tests.contract.broker_backends import (
     ready,
 )
 
+pytest_plugins = ("tests.parts.rabbit_fixture",)
+
 
 @pytest.fixture(params=["embedded", "rabbitmq"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:

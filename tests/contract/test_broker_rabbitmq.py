@@ -18,6 +18,8 @@ from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueMis
 from tests.contract.broker_backends import DELAY_MS, Rabbit, envelope, eventually, next_of, ready
 from tests.parts.rabbit import RabbitNode
 
+pytest_plugins = ("tests.parts.rabbit_fixture",)
+
 AT_ONCE = 0.5
 IN_TIME = 2.0
 

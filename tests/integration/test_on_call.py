@@ -65,6 +65,7 @@ class MailPeer:
     def __init__(self) -> None:
         self.letters: list[tuple[list[str], EmailMessage]] = []
         self.over_tls: list[bool] = []
+        self.greetings: list[str | None] = []
         self.logins: list[LoginPassword] = []
         self.refused: set[str] = set()
         self.answer = "250 OK"
@@ -87,6 +88,7 @@ class MailPeer:
             letter = message_from_bytes(envelope.content, policy=policy.default)
             self.letters.append((envelope.rcpt_tos, letter))
             self.over_tls.append(session.ssl is not None)
+            self.greetings.append(session.host_name)
         return self.answer
 
     async def handle_QUIT(self, _: SMTP, __: Session, ___: Envelope) -> str:
@@ -206,6 +208,7 @@ async def test_the_letter(mail: MailPeer, channels: Build, counted: list[tuple[s
     assert "spoedbericht van een patiënt" in text
     assert "urgent message from a patient" in text
     assert ALARM.thread not in text
+    assert mail.greetings == ["hospital.example"]
     assert counted == [("email", "taken")]
 
 
@@ -456,3 +459,12 @@ async def test_settings_refused(channels: Build, settings: Tenant, named: str) -
     with pytest.raises(SettingInvalid, match=named) as refused:
         channels(settings)
     assert "spijkenisse" in str(refused.value)
+
+
+async def test_a_sender_without_a_domain() -> None:
+    """The sender's domain is how we greet the mail server, so it is checked at the start."""
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(SettingInvalid, match="MESSAGING_MAIL_FROM"):
+            OnCallChannels(
+                tenant(email=(ARTS,)), http, lambda: AT, smtp="smtp://localhost", mail_from="alarm", count=print
+            )

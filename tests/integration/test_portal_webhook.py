@@ -158,7 +158,7 @@ def test_an_id_cannot_pass_for_another_event(event_id: str) -> None:
 )
 def test_addresses_that_may_be_called(url: str) -> None:
     """https anywhere; http to this machine, for development."""
-    assert str(secure_url(url, "[portal] webhook")) == url
+    assert secure_url(url, "[portal] webhook") == url
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,7 @@ def test_addresses_that_may_be_called(url: str) -> None:
         "portal.example/hook",
         "https://",
         "https://[/",
+        "https://portal.example:port/",
         "",
     ],
 )

@@ -14,11 +14,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 INSTALL = "RabbitMQ is missing; install it: apt-get install rabbitmq-server"
 START_SECONDS = 60
@@ -182,17 +179,6 @@ class RabbitNode:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),
         }
-
-
-@pytest.fixture(scope="session")
-def rabbit_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """The run's node, running. A test that kills, freezes or alarms it leaves it as it was."""
-    node = RabbitNode(tmp_path_factory.mktemp("rabbit"))
-    try:
-        node.start()
-        yield node
-    finally:
-        node.stop()
 
 
 def _sbin() -> Path:

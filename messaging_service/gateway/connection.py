@@ -1,0 +1,47 @@
+"""Requests that are no HTTP: answered with a problem and the notice too, and never quoted in a log."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+
+from messaging_service.domain.refusals import Malformed
+from messaging_service.gateway.problems import problem_response
+
+log = structlog.get_logger()
+
+
+class _Connection(web.RequestHandler):
+    """One client's connection. The library's own error handler logs the bytes it stumbled on, patient text or not."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what never reached a handler; the connection is closed after it."""
+        log.warning("request_unreadable", error=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        response = problem_response(Malformed() if status == 400 else RuntimeError(), None, "nl")
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """Makes connections of our own kind."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class GatewayRunner(web.AppRunner):
+    """Runs the gateway's application."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)

@@ -1,0 +1,90 @@
+"""(b) From accepted to filed: every step a process of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from tests.benchmarks.accepting import CONNECTIONS
+from tests.benchmarks.children import Child, Failed, child, script
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.system import STEPS, Ground, gateway, load, worker
+
+_AIM_PER_SECOND = 400
+_AIM_MB = 120
+_PATIENCE_SECONDS = 300
+
+
+class Peer:
+    """The EPD that acknowledges at once, and how many documents it has."""
+
+    def __init__(self, process: Child) -> None:
+        ports = process.says()
+        self.process = process
+        self.port: int = ports["port"]
+        self._control = socket.create_connection(("127.0.0.1", ports["control"]))
+        self._lines = self._control.makefile("r")
+
+    def inbox(self) -> dict[str, Any]:
+        """documents, received and, once there are any, first and last (seconds since 1970)."""
+        self._control.sendall(b"?\n")
+        told: dict[str, Any] = json.loads(self._lines.readline())
+        return told
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._control.close()
+
+
+def measure(on: Ground, store: str, kind: str, count: int, say: Callable[[str], None]) -> Iterator[Figure]:
+    """A backlog of `count` accepted messages through all steps, then as many while the gateway takes them in.
+
+    The clock runs from the first document that the EPD receives to the last.
+    """
+    tokens = on.tokens(2 * count)
+    with ExitStack() as running:
+        peer = Peer(running.enter_context(child("epd", script("ack_peer"), {}, on.folder)))
+        running.callback(peer.close)
+        environment = on.environment(store, peer.port)
+        server, port = running.enter_context(gateway(on, "gateway", environment))
+        load(on, server, port, tokens, count, CONNECTIONS)
+        say(f"{count} messages accepted; the workers begin")
+        workers = {step: running.enter_context(worker(on, step, environment)) for step in reversed(STEPS)}
+        backlog = _until(peer, count, list(workers.values()))
+        rate = (count - 1) / (backlog["last"] - backlog["first"])
+        say(f"{rate:.0f}/s filed from a backlog")
+        yield Figure("b", f"{kind}: filed from a backlog", rate, "messages/s", aim=_AIM_PER_SECOND)
+        begun = time.time()
+        taken = load(on, server, port, tokens, count, CONNECTIONS)
+        flowing = _until(peer, 2 * count, list(workers.values()))
+        seconds = flowing["last"] - begun
+        say(f"{count / seconds:.0f}/s posted and filed at the same time")
+        yield Figure("b", f"{kind}: posted and filed at once", count / seconds, "messages/s")
+        yield Figure("b", f"{kind}: accepted meanwhile", taken.per_second, "messages/s")
+        yield from _costs(kind, workers, server, 2 * count)
+
+
+def _costs(kind: str, workers: dict[str, Child], server: Child, messages: int) -> Iterator[Figure]:
+    for step in ("persist", "file"):
+        cpu = 1e6 * workers[step].cpu_seconds / messages
+        yield Figure("b", f"{kind}: {step}, processor time", cpu, "µs/message")
+    yield Figure("b", f"{kind}: gateway, resident", server.resident_mb, "MB", aim=_AIM_MB, at_most=True)
+    for step in STEPS:
+        yield Figure("b", f"{kind}: {step}, resident", workers[step].resident_mb, "MB", aim=_AIM_MB, at_most=True)
+
+
+def _until(peer: Peer, count: int, workers: list[Child]) -> dict[str, Any]:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        inbox = peer.inbox()
+        if inbox["documents"] >= count:
+            return inbox
+        for process in workers:
+            process.check()
+        time.sleep(0.1)
+    raise Failed(f"{inbox['documents']} of {count} messages were filed in {_PATIENCE_SECONDS} s")

@@ -1,0 +1,186 @@
+"""The service as separate processes on a broker node of its own, for as long as a benchmark runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aio_pika
+import msgspec
+
+from deploy.sandbox.issuer import Issuer
+from tests.benchmarks.children import ROOT, Child, Failed, child, script
+from tests.benchmarks.load import Plan
+from tests.parts.mongo import GIVEN, MongoServer
+from tests.parts.rabbit import RabbitNode
+
+TENANT = "spijkenisse"
+PERSIST = "persist.normal"
+STEPS = ("persist", "file", "escalate", "notify", "park")
+TEXT = (
+    "Goedemiddag dokter, na ons gesprek van vorige week heb ik de nieuwe tabletten elke ochtend bij het ontbijt "
+    "ingenomen. De eerste drie dagen was ik wat misselijk, maar dat is nu over. Mijn bloeddruk heb ik twee keer per "
+    "dag gemeten, zoals u vroeg: meestal rond de 135 over 82, op zondagavond een keer 142 over 88. Ik slaap goed en "
+    "ik wandel elke dag een half uur met de hond. Twee dingen wil ik u graag voorleggen. Mag ik de tabletten ook 's "
+    "avonds nemen, omdat ik volgende maand weer in ploegendienst ga werken? En moet ik voor de controle in april nog "
+    "bloed laten prikken, of is de uitslag van februari voldoende? Als het nodig is kan ik op dinsdag en donderdag na "
+    "drie uur langskomen; op andere dagen ben ik tot zes uur op mijn werk. Mijn nieuwe telefoonnummer heb ik aan de "
+    "balie doorgegeven. Verder gaat het prima met me, en mijn vrouw vindt dat ik er weer goed uitzie. Hartelijk dank "
+    "voor de duidelijke uitleg, en tot ziens in april. Met vriendelijke groet."
+)
+"""About 1 kB of what a patient writes on an ordinary day."""
+
+MESSAGES_OF_A_PATIENT = 20
+_READY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything runs on: a folder, a broker node, an issuer of tokens."""
+
+    folder: Path
+    node: RabbitNode
+    issuer: Issuer
+
+    def environment(self, store: str, epd_port: int = 9) -> dict[str, str]:
+        """Settings of the service on `store` (a MESSAGING_STORE value)."""
+        settings = {
+            "MESSAGING_BROKER": self.node.url,
+            "MESSAGING_STORE": store,
+            "MESSAGING_KEYRING": str(self.folder / "keyring.json"),
+            "MESSAGING_TENANTS": str(self.folder / "tenants"),
+            "SPIJKENISSE_ISSUER": self.issuer.name,
+            "SPIJKENISSE_JWKS": f"file:{self.issuer.jwks}",
+            "SPIJKENISSE_EPD": f"mllp://127.0.0.1:{epd_port}",
+            "SPIJKENISSE_ON_CALL": "http://127.0.0.1:9/alarm",
+            "SPIJKENISSE_ON_CALL_SECRET": "whsec_bWVhc3VyZW1lbnRzLW9ubHktc2VjcmV0LW9uLWNhbGw=",
+        }
+        return settings
+
+    def tokens(self, messages: int) -> list[str]:
+        """Tokens of as many patients as write `messages` in all; each passes the limits of one patient."""
+        patients = range(max(messages // MESSAGES_OF_A_PATIENT, 1))
+        return [
+            self.issuer.token(f"patient-{n}", name=f"P. de Vries {n}", patient_number=str(100_000 + n)) for n in patients
+        ]
+
+    def purge(self, queue: str) -> None:
+        """Empty a queue."""
+        asyncio.run(_purge(self.node.url, queue))
+
+
+async def _purge(url: str, queue: str) -> None:
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        wire = await channel.get_underlay_channel()
+        await wire.queue_purge(queue)
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """A node that runs, keys and one tenant."""
+    (folder / "tenants").mkdir(parents=True)
+    shutil.copy(ROOT / "deploy" / "tenants" / f"{TENANT}.toml", folder / "tenants")
+    node = RabbitNode(folder / "rabbit")
+    try:
+        node.start()
+        found = Ground(folder, node, Issuer(folder, TENANT))
+        _run(found.environment(f"sqlite:{folder}/keys.sqlite"), "keys", "init")
+        yield found
+    finally:
+        node.stop()
+
+
+def _run(environment: Mapping[str, str], *arguments: str) -> None:
+    command = [sys.executable, "-m", "messaging_service.cli", *arguments]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"messaging-service {' '.join(arguments)}: {done.stderr[-2000:]}")
+
+
+@contextmanager
+def gateway(on: Ground, name: str, environment: Mapping[str, str]) -> Iterator[tuple[Child, int]]:
+    """A gateway process that is ready, and its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "messaging_service.cli", "gateway"]
+    settings = {**environment, "MESSAGING_LISTEN": f"127.0.0.1:{port}"}
+    with child(name, command, settings, on.folder) as process:
+        until_ready(process, port)
+        yield process, port
+
+
+@contextmanager
+def worker(on: Ground, step: str, environment: Mapping[str, str]) -> Iterator[Child]:
+    """A worker process of one step that is ready."""
+    port = free_port()
+    command = [sys.executable, "-m", "messaging_service.cli", "worker", step, "--listen", f"127.0.0.1:{port}"]
+    with child(step, command, environment, on.folder) as process:
+        until_ready(process, port)
+        yield process
+
+
+def until_ready(process: Child, port: int) -> None:
+    """Wait until it answers that it is ready."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        process.check()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise Failed(f"{process.name} is not ready after {_READY_SECONDS} s")
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def mongodb(folder: Path) -> Iterator[tuple[str, str]]:
+    """A MongoDB server and what it is: the one given or `mongod`, else the wire server that the tests use."""
+    if given := os.environ.get(GIVEN):
+        yield given, "mongod"
+        return
+    server = MongoServer(folder)
+    try:
+        server.start()
+        yield server.uri, "mongod" if shutil.which("mongod") else "wire server"
+    finally:
+        server.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a load went: `cpu_us` is what the server spent on a request, in microseconds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+
+
+def load(on: Ground, server: Child, port: int, tokens: list[str], count: int, connections: int) -> Load:
+    """Post `count` messages to `server`. Raises Failed unless every answer is a 202."""
+    plan = on.folder / "plan.json"
+    plan.write_bytes(msgspec.json.encode(Plan("127.0.0.1", port, count, connections, tokens, TEXT)))
+    before = server.cpu_seconds
+    with child("load", script("load", str(plan)), {}, on.folder) as client:
+        result = client.says()
+    if result["statuses"] != {"202": count}:
+        raise Failed(f"{server.name} answered {result['statuses']} to {count} messages")
+    cpu = 1e6 * (server.cpu_seconds - before) / count
+    return Load(count / result["seconds"], result["p50_ms"], result["p99_ms"], cpu)
