@@ -113,20 +113,14 @@ class Parts:
     def duties(self) -> dict[str, Duty]:
         """The on-call channels of each tenant."""
         settings, count = self.settings, self.metrics.channel
-        return {
-            tenant.id: Duty(
-                tenant,
-                OnCallChannels(
-                    tenant,
-                    self.http,
-                    self.clock,
-                    smtp=settings.smtp,
-                    mail_from=settings.mail_from,
-                    count=count,
-                ),
+        duties = {}
+        for tenant in self.tenants.values():
+            channels = OnCallChannels(
+                tenant, self.http, self.clock, smtp=settings.smtp, mail_from=settings.mail_from, count=count
             )
-            for tenant in self.tenants.values()
-        }
+            self.closing.push_async_callback(channels.close)
+            duties[tenant.id] = Duty(tenant, channels)
+        return duties
 
     def webhooks(self) -> dict[str, PortalWebhook]:
         """The portals' webhooks, for the tenants that have one."""
@@ -215,7 +209,8 @@ def _broker(settings: Settings, name: str) -> Broker:
     require_encrypted("MESSAGING_BROKER", url)
     if url.startswith("embedded:"):
         return EmbeddedBroker(Path(url.removeprefix("embedded:")))
-    return RabbitBroker(url, name=name)
+    tls = ssl.create_default_context(cafile=settings.ca_file) if url.startswith("amqps:") else None
+    return RabbitBroker(url, name=name, tls=tls)
 
 
 def _store(settings: Settings) -> DocumentStore:

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8080"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    ca_file: Path | None = None
     ops_webhook: str | None = None
     smtp: str | None = None
     mail_from: str = "messaging-service@localhost"

@@ -20,6 +20,7 @@ ALLOWED = frozenset(
         "channel",
         "error",
         "key",
+        "keys",
         "lane",
         "message",
         "outcome",
@@ -58,7 +59,16 @@ def configure(format: Literal["json", "console"], level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log: from where and which error, never their text, which may quote what they handled."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One structured line."""
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        structlog.get_logger().warning("library", logger=record.name, error=error)
 
 
 def _drop_what_is_not_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

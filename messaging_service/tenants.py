@@ -37,11 +37,15 @@ class Identity(_Table, frozen=True, kw_only=True):
 
 
 class ReplyTarget(_Table, frozen=True, kw_only=True):
-    """Within how many days an answer is aimed at (terms article 3.5); no rights follow from it."""
+    """Within how many days an answer is aimed at (terms article 3.5); no rights follow from it.
+
+    `holidays` is a country; `working_holidays` names, in English, those of its holidays on which the hospital works.
+    """
 
     days: Annotated[int, Meta(ge=1, le=30)]
     count: Literal["working", "calendar"]
     holidays: str = "NL"
+    working_holidays: tuple[str, ...] = ("Good Friday",)
     closed_on: tuple[str, ...] = ()
 
 

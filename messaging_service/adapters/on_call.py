@@ -16,11 +16,12 @@ import aiosmtplib
 import msgspec
 import structlog
 
-from messaging_service.adapters.portal_webhook import WebhookSecret, is_loopback, post, secure_url
+from messaging_service.adapters.portal_webhook import WebhookSecret, post, secure_url
 from messaging_service.application.ports import Alarm, Clock, OnCall
 from messaging_service.config import read_secret
 from messaging_service.domain.errors import MessagingError, OnCallUnreachable, SettingInvalid
 from messaging_service.tenants import Tenant
+from messaging_service.transport import is_loopback
 
 SMTP_SECONDS = 10.0
 """From the first packet until the letter is taken."""

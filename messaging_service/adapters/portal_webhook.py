@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +16,7 @@ from messaging_service.application.ports import Clock, PortalWebhook
 from messaging_service.config import read_secret
 from messaging_service.domain.errors import SettingInvalid, WebhookDown
 from messaging_service.tenants import Portal
+from messaging_service.transport import is_loopback
 
 TIMEOUT_SECONDS = 5.0
 LONGEST_ANSWER = 1024
@@ -78,11 +78,11 @@ class StandardWebhook(PortalWebhook):
         self._http = http
         self._clock = clock
 
-    async def post(self, event_id: str, kind: str, body: bytes, at: int) -> None:
+    async def post(self, event_id: str, body: bytes) -> None:
         """See `PortalWebhook`.
 
-        The signed time is that of this attempt, as the specification asks, not `at`: a portal refuses what
-        was signed more than a few minutes ago, and a repeat may come hours after the event.
+        The signed time is that of this attempt, as the specification asks: a portal refuses what was signed
+        more than a few minutes ago, and a repeat may come hours after the event.
         """
         await post(self._http, self._url, body, self._secret.headers(event_id, self._clock(), body))
 
@@ -103,14 +103,6 @@ def secure_url(address: str, setting: str) -> str:
     if url.scheme == "http" and not is_loopback(host):
         raise SettingInvalid(f"{setting}: http is for this machine only; use https")
     return address
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by name or by address; nothing is looked up."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def post(http: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]) -> None:

@@ -21,8 +21,8 @@ _YEARLY = re.compile(r"[0-9]{2}-[0-9]{2}")
 class TenantWorkingDays(WorkingDays):
     """Weekends, the public holidays of `holidays` (an ISO 3166 country code) and `closed_on`.
 
-    For NL that is the library's own public set: King's Day moves off a Sunday, Liberation Day counts once in
-    five years, Good Friday every year. A hospital that closes on other days lists them in `closed_on`.
+    For NL King's Day moves off a Sunday and Liberation Day counts once in five years. Days on which a hospital
+    works nevertheless are `working_holidays` (Good Friday, unless it says otherwise).
     """
 
     def __init__(self, target: ReplyTarget) -> None:
@@ -32,9 +32,10 @@ class TenantWorkingDays(WorkingDays):
             SettingInvalid: the country is unknown or a day in `closed_on` does not exist; names the setting.
         """
         try:
-            self._holidays = holidays.country_holidays(target.holidays)
+            self._holidays = holidays.country_holidays(target.holidays, language="en_US")
         except NotImplementedError as problem:
             raise SettingInvalid(f"[reply] holidays = {target.holidays!r}: no such country code") from problem
+        self._working_holidays = set(target.working_holidays)
         self._once = {_day(day, day) for day in target.closed_on if not _YEARLY.fullmatch(day)}
         yearly = (_day(day, f"{ANY_LEAP_YEAR}-{day}") for day in target.closed_on if _YEARLY.fullmatch(day))
         self._yearly = {(day.month, day.day) for day in yearly}
@@ -43,7 +44,7 @@ class TenantWorkingDays(WorkingDays):
         """Neither weekend, nor holiday, nor a closing day. A year is worked out when first asked for."""
         if day.weekday() >= SATURDAY or day in self._once or (day.month, day.day) in self._yearly:
             return False
-        return day not in self._holidays
+        return not set(self._holidays.get_list(day)) - self._working_holidays
 
 
 def _day(given: str, iso: str) -> date:

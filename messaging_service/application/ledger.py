@@ -10,6 +10,7 @@ unconfirmed     no 202 is known for it: the broker did not confirm, or the gatew
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from messaging_service.domain.message import Lane
 from messaging_service.tenants import Tenant
 
 _PAGE = 500
+_SECOND_LOOK_SECONDS = 2.0
 _RUN_IS_DEAD_AFTER_MS = 30_000
 _SETTLED_AFTER_MS = 600_000
 
@@ -77,7 +79,18 @@ class Ledger:
         self._clock = clock
 
     async def check(self) -> LedgerReport:
-        """One pass over everything that is not settled yet. Settled journal batches are marked and not read again."""
+        """Check everything that is not settled yet.
+
+        Before anything is called lost a second look is taken: a depth can read 0 while a broker restarts, and a
+        message is in no queue while a worker has it in hand.
+        """
+        report = await self._pass()
+        if report.lost:
+            await asyncio.sleep(_SECOND_LOOK_SECONDS)
+            report = await self._pass()
+        return report
+
+    async def _pass(self) -> LedgerReport:
         report = LedgerReport()
         depths = await self._broker.depths(self._queues)
         await self._check_journal(report, depths)

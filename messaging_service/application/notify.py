@@ -47,7 +47,7 @@ class Notify:
             {"type": name, "timestamp": at, "data": {"message": event.message, "thread": event.thread}}
         )
         try:
-            await webhook.post(f"{name}.{event.message}", name, body, at)
+            await webhook.post(f"{name}.{event.message}", body)
         except WebhookDown as problem:
             raise MessageFault("webhook", event.tenant) from problem
         return []

@@ -266,7 +266,7 @@ class OnCall(Protocol):
 class PortalWebhook(Protocol):
     """A tenant's portal, told of progress without content."""
 
-    async def post(self, event_id: str, kind: str, body: bytes, at: int) -> None:
+    async def post(self, event_id: str, body: bytes) -> None:
         """Returns once the portal answered 2xx. Raises WebhookDown."""
 
 

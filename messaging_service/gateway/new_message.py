@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ _DEPARTMENT = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 _KEY = re.compile(r"[!-~]{1,255}")
 _ENVELOPE_BYTES = 4_096
 _BYTES_PER_CHARACTER = 6  # a character written as \uXXXX
+_ARRIVES_WITHIN = 20.0
+"""Seconds for a body to come in, so that nobody holds connections open with bodies that never end."""
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,12 +50,13 @@ async def read_new_message(request: web.Request, most_bytes: int) -> NewMessage:
     if (request.content_length or 0) > most_bytes * _BYTES_PER_CHARACTER + _ENVELOPE_BYTES:
         raise TooLarge(f"at most {most_bytes} bytes of text")
     try:
-        message = _decoder.decode(await request.read())
+        async with asyncio.timeout(_ARRIVES_WITHIN):
+            message = _decoder.decode(await request.read())
     except msgspec.ValidationError as problem:
         raise Malformed(str(problem)) from problem
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise Malformed("the body is not JSON in UTF-8") from problem
-    except (web.RequestPayloadError, ConnectionError) as problem:
+    except (web.RequestPayloadError, ConnectionError, TimeoutError) as problem:
         raise Malformed("the body did not arrive whole") from problem
     if len(message.body.encode()) > most_bytes:
         raise TooLarge(f"at most {most_bytes} bytes of text")

@@ -90,7 +90,8 @@ def read_rows(lines: Iterable[str]) -> list[Row]:
             continue
         if len(columns) != 4 or columns[0] not in _POSITIVE | _NEGATIVE:
             raise LexiconFault(f"line {number} of the evaluation file is not: label, lang, topic, text")
-        rows.append(Row(*columns[:3], columns[3].replace("\\n", "\n").replace("\\t", "\t")))
+        label, language, topic, text = columns
+        rows.append(Row(label, language, topic, text.replace("\\n", "\n").replace("\\t", "\t")))
     return rows
 
 

@@ -85,7 +85,7 @@ def test_signature_is_the_published_one() -> None:
 
 async def test_what_the_portal_gets(peer: Peer, http: aiohttp.ClientSession) -> None:
     """The body arrives byte for byte, with the headers that prove it."""
-    await webhook(peer.url, http).post("message.filed.01JZ8Q", "message.filed", BODY, AT)
+    await webhook(peer.url, http).post("message.filed.01JZ8Q", BODY)
     ((path, headers, body),) = peer.requests
     signed = WebhookSecret(SECRET, "secret").headers("message.filed.01JZ8Q", AT, BODY)
     assert (path, body) == ("/hook", BODY)
@@ -95,7 +95,7 @@ async def test_what_the_portal_gets(peer: Peer, http: aiohttp.ClientSession) -> 
 async def test_a_repeat_is_signed_anew_under_the_same_id(peer: Peer, http: aiohttp.ClientSession) -> None:
     """An hour later the id is the same, but the time is the attempt's: portals refuse old signatures."""
     for now in (AT, AT + 3_600_000):
-        await webhook(peer.url, http, now).post("message.filed.01JZ8Q", "message.filed", BODY, AT)
+        await webhook(peer.url, http, now).post("message.filed.01JZ8Q", BODY)
     first, second = (headers for _, headers, _ in peer.requests)
     assert first["webhook-id"] == second["webhook-id"]
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 3600
@@ -106,7 +106,7 @@ async def test_a_repeat_is_signed_anew_under_the_same_id(peer: Peer, http: aioht
 async def test_2xx_is_taken(peer: Peer, http: aiohttp.ClientSession, status: int) -> None:
     """Every 2xx counts as taken."""
     peer.status = status
-    await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    await webhook(peer.url, http).post("message.filed.1", BODY)
     assert len(peer.requests) == 1
 
 
@@ -115,7 +115,7 @@ async def test_anything_else_is_not(peer: Peer, http: aiohttp.ClientSession, sta
     """Any other status is WebhookDown, and a redirect is not followed: the body is for this address alone."""
     peer.status = status
     with pytest.raises(WebhookDown) as down:
-        await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+        await webhook(peer.url, http).post("message.filed.1", BODY)
     assert down.value.detail == f"it answered {status}"
     assert [path for path, _, _ in peer.requests] == ["/hook"]
 
@@ -126,7 +126,7 @@ async def test_a_portal_that_hangs(peer: Peer, http: aiohttp.ClientSession, monk
     monkeypatch.setattr(portal_webhook, "TIMEOUT_SECONDS", 0.1)
     peer.hangs = True
     with pytest.raises(WebhookDown, match="Timeout"):
-        await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+        await webhook(peer.url, http).post("message.filed.1", BODY)
     assert len(peer.requests) == 1
 
 
@@ -134,14 +134,14 @@ async def test_a_portal_that_is_down(http: aiohttp.ClientSession) -> None:
     """Nobody listens: WebhookDown, whose text does not give the address away."""
     url = f"http://127.0.0.1:{unused_port()}/token-in-path"
     with pytest.raises(WebhookDown) as down:
-        await webhook(url, http).post("message.filed.1", "message.filed", BODY, AT)
+        await webhook(url, http).post("message.filed.1", BODY)
     assert "token-in-path" not in str(down.value)
 
 
 async def test_an_answer_without_end_is_cut_off(peer: Peer, http: aiohttp.ClientSession) -> None:
     """A 200 with an endless body is taken at once; the connection is closed, not drained."""
     peer.babbles = True
-    await webhook(peer.url, http).post("message.filed.1", "message.filed", BODY, AT)
+    await webhook(peer.url, http).post("message.filed.1", BODY)
     async with asyncio.timeout(10):
         await peer.hung_up.wait()
 

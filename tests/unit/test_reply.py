@@ -40,7 +40,7 @@ def local(year: int, month: int, day: int, hour: int = 12, minute: int = 0) -> d
         (local(2026, 12, 30), 2, date(2027, 1, 4)),  # over New Year's Day into another year
         (local(2025, 4, 25), 1, date(2025, 4, 28)),  # King's Day 2025 on the Saturday, so Monday works
         (local(2026, 4, 24), 1, date(2026, 4, 28)),  # King's Day 2026 on the Monday
-        (local(2026, 4, 2), 1, date(2026, 4, 7)),  # Thursday before Easter
+        (local(2026, 4, 2), 2, date(2026, 4, 7)),  # Thursday before Easter; Good Friday works
         (local(2025, 5, 2), 1, date(2025, 5, 6)),  # Liberation Day in a fifth year
         (local(2026, 5, 4), 1, date(2026, 5, 5)),  # and in another
     ],

@@ -19,20 +19,26 @@ def calendar(*closed_on: str, holidays: str = "NL") -> TenantWorkingDays:
     "day",
     [
         date(2026, 1, 1),
-        date(2026, 4, 3),  # Good Friday: the library counts it
         date(2026, 4, 6),
         date(2026, 4, 27),
         date(2026, 5, 14),
         date(2026, 5, 25),
         date(2026, 12, 25),
         date(2025, 12, 26),
-        date(2030, 4, 19),
     ],
 )
 def test_dutch_holidays_on_weekdays(day: date) -> None:
     """On a Dutch public holiday that falls on a weekday nobody works."""
     assert day.weekday() < 5
     assert not calendar().is_working_day(day)
+
+
+def test_good_friday_is_a_hospital_s_choice() -> None:
+    """Good Friday is in the library's Dutch set, yet hospitals work; one that does not says so."""
+    good_friday = date(2026, 4, 3)
+    assert calendar().is_working_day(good_friday)
+    closed = ReplyTarget(days=3, count="working", working_holidays=())
+    assert not TenantWorkingDays(closed).is_working_day(good_friday)
 
 
 @pytest.mark.parametrize("day", [date(2026, 5, 16), date(2026, 5, 17)])

@@ -1,0 +1,275 @@
+"""The whole service on loopback, in a thread of its own: gateway, workers, sandbox EPD, and who it calls.
+
+Its lexicon is two rules, so that tests know which text is urgent and which is prohibited whatever the shipped one
+says. It keeps every envelope it published and every webhook it posted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+
+from deploy.sandbox.epd import SandboxEpd
+from deploy.sandbox.issuer import Issuer
+from messaging_service import serving
+from messaging_service.application.ports import Broker, Envelope
+from messaging_service.bootstrap import Parts, open_parts
+from messaging_service.config import Settings
+from messaging_service.crypto.keyring import Keyring
+from tests.parts.mllp_peer import sandbox_epd
+
+TENANTS = Path(__file__).parents[2] / "deploy" / "tenants"
+NUMBER_CLAIMS = {"spijkenisse": "patient_number", "sein": "client_number"}
+LEXICON = """
+kind = "{kind}"
+topic = "{topic}"
+[[rule]]
+id = "contract"
+parts = ["{word}"]
+"""
+URGENT = "noodproefwoord"
+PROHIBITED = "verbodenproefwoord"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+LIMITED = 5
+"""Requests a minute for a patient of `sein`; those of `spijkenisse` may send as many as they like."""
+
+PATIENCE = 30.0
+SHORT = {"subject": "Vraag", "body": "Mag ik sporten?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(slots=True)
+class HttpService:
+    """The running service, to be used from a test's own thread."""
+
+    port: int
+    loop: asyncio.AbstractEventLoop
+    parts: Parts
+    epd: SandboxEpd
+    issuers: dict[str, Issuer]
+    published: list[tuple[str, Envelope]] = field(default_factory=list)
+    webhooks: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def token(self, number: str = "1234", tenant: str = "spijkenisse", **claims: Any) -> str:
+        """An access token of the patient with that number."""
+        identity = {NUMBER_CLAIMS[tenant]: number, "name": "Jansen", **claims}
+        return self.issuers[tenant].token(f"{tenant}-{number}", **identity)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        message: object = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> Answer:
+        """One request; `message` is sent as JSON, `token` defaults to one that holds and "" is none."""
+        sent = {"Authorization": f"Bearer {self.token() if token is None else token}"} if token != "" else {}
+        if message is not None:
+            body, sent["Content-Type"] = json.dumps(message).encode(), "application/json"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, {**sent, **(headers or {})})
+            answer = connection.getresponse()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def post(self, message: object = SHORT, **how: Any) -> Answer:
+        """POST /v1/messages."""
+        return self.send("POST", "/v1/messages", message=message, **how)
+
+    def post_bytes(self, body: bytes, content_type: str = "application/json", **headers: str) -> Answer:
+        """POST /v1/messages with a body that is sent as it is."""
+        return self.send("POST", "/v1/messages", body=body, headers={"Content-Type": content_type, **headers})
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes that need not be HTTP and read until the service hangs up."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    def be(self, mode: str) -> None:
+        """Have the EPD answer as told."""
+        asyncio.run_coroutine_threadsafe(self.epd.set_mode(mode), self.loop).result(PATIENCE)
+
+    def filed(self, id: str, state: str = "filed", token: str | None = None) -> Answer:
+        """The answer of GET /v1/messages/{id} once the message is that far."""
+        found: list[Answer] = []
+
+        def is_there() -> bool:
+            found.append(self.send("GET", f"/v1/messages/{id}", token=token))
+            return bool(found[-1].json["status"] == state)
+
+        until(is_there)
+        return found[-1]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for `condition`, asked every 20 ms. Raises TimeoutError."""
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > give_up:
+            raise TimeoutError(condition.__qualname__)
+        time.sleep(0.02)  # the pause between two looks at a process of its own
+
+
+@contextmanager
+def http_service(folder: Path) -> Iterator[HttpService]:
+    """Start everything with its files in `folder`; stop it at the end."""
+    started: list[HttpService | BaseException] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def run() -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                service, leave = await _start(folder, stack)
+                started.append(service)
+                ready.set()
+                await asyncio.to_thread(stop.wait)
+                leave.set()
+        except BaseException as problem:
+            started.append(problem)
+            ready.set()
+            raise
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), name="service")
+    with _lexicon(folder / "lexicon"):
+        thread.start()
+        ready.wait(PATIENCE)
+        try:
+            assert isinstance(started[0], HttpService), started
+            until(lambda: _is_up(started[0]))
+            yield started[0]
+        finally:
+            stop.set()
+            thread.join(PATIENCE)
+
+
+def _is_up(service: object) -> bool:
+    assert isinstance(service, HttpService)
+    try:
+        return service.send("GET", "/health/ready", token="").status == 200
+    except ConnectionError:
+        return False
+
+
+@contextmanager
+def _lexicon(folder: Path) -> Iterator[None]:
+    language = folder / "nl"
+    language.mkdir(parents=True)
+    language.joinpath("urgency.toml").write_text(LEXICON.format(kind="urgency", topic="cardiac", word=URGENT))
+    language.joinpath("abuse.toml").write_text(LEXICON.format(kind="prohibited", topic="threatening", word=PROHIBITED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("messaging_service.screening.screener.packaged_folder", lambda: folder)
+        yield
+
+
+async def _start(folder: Path, stack: AsyncExitStack) -> tuple[HttpService, asyncio.Event]:
+    epd = await stack.enter_async_context(sandbox_epd())
+    issuers = {tenant: Issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
+    webhooks: list[tuple[str, dict[str, str], bytes]] = []
+    callee = await _callee(webhooks, stack)
+    port = unused_port()
+    settings = _settings(folder, port, epd.port, callee, issuers)
+    parts = await stack.enter_async_context(open_parts(settings, "contract"))
+    service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, webhooks=webhooks)
+    _overhear(parts.broker, service.published)
+    leave = asyncio.Event()
+    serving_all = await stack.enter_async_context(asyncio.TaskGroup())
+    serving_all.create_task(serving.serve_everything(parts, leave))
+    return service, leave
+
+
+def _settings(folder: Path, port: int, epd: int, callee: str, issuers: Mapping[str, Issuer]) -> Settings:
+    keyring = folder / "keyring.json"
+    Keyring.create(keyring, list(issuers))
+    tenants = folder / "tenants"
+    tenants.mkdir()
+    for tenant, issuer in issuers.items():
+        tenants.joinpath(f"{tenant}.toml").write_text(_tenant(tenant, issuer, epd, callee), "utf-8")
+    return Settings(
+        broker=f"embedded:{folder}/queue.sqlite",
+        store=f"sqlite:{folder}/documents.sqlite",
+        keyring=keyring,
+        tenants=tenants,
+        listen=f"127.0.0.1:{port}",
+        public_url=f"http://127.0.0.1:{port}",
+    )
+
+
+def _tenant(tenant: str, issuer: Issuer, epd: int, callee: str) -> str:
+    """The shipped file with its variables filled in, a portal, and limits of its own."""
+    toml = TENANTS.joinpath(f"{tenant}.toml").read_text("utf-8")
+    values = {
+        "ISSUER": issuer.name,
+        "JWKS": f"file:{issuer.jwks}",
+        "EPD": f"mllp://127.0.0.1:{epd}",
+        "ON_CALL": f"{callee}/on-call",
+        "ON_CALL_SECRET": SECRET,
+    }
+    for name, value in values.items():
+        toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
+    requests = LIMITED if tenant == "sein" else 1_000_000
+    portal = f'[portal]\nwebhook = "{callee}/portal"\nsecret = "{SECRET}"\n'
+    return f"{toml}\n{portal}[limits]\nrequests_per_minute = {requests}\n"
+
+
+async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: AsyncExitStack) -> str:
+    """Portal and on-call in one: takes every post and keeps it."""
+
+    async def take(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        webhooks.append((request.path, headers, await request.read()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/{who}", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+def _overhear(broker: Broker, published: list[tuple[str, Envelope]]) -> None:
+    publish = broker.publish
+
+    async def and_keep(queue: str, envelope: Envelope, *, delay_ms: int = 0) -> None:
+        published.append((queue, envelope))
+        await publish(queue, envelope, delay_ms=delay_ms)
+
+    broker.publish = and_keep  # type: ignore[method-assign]

@@ -1,0 +1,193 @@
+"""The whole service for tests: gateway and every worker as processes of their own, and all they talk to.
+
+The servers (RabbitMQ, MongoDB) are given; each system has queues and a database of its own on them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from deploy.sandbox.epd import Filed, SandboxEpd
+from deploy.sandbox.issuer import Issuer
+from messaging_service.adapters.embedded_queue import EmbeddedBroker
+from messaging_service.adapters.rabbitmq import RabbitBroker
+from messaging_service.application.ports import Broker, Depth
+from messaging_service.application.topology import PARK_DEAD, topology
+from messaging_service.domain.errors import BrokerDown
+from tests.parts.children import Children
+from tests.parts.hospitals import SECRET, write_tenants
+from tests.parts.mllp_peer import sandbox_epd
+from tests.parts.patient import Patient
+from tests.parts.receivers import Receivers, receivers
+from tests.parts.waiting import until
+
+LADDER_MS = "300,600,1200"
+SEPARATE: Mapping[str, tuple[str, ...]] = {
+    "gateway": ("gateway",),
+    "persist": ("worker", "persist"),
+    "file": ("worker", "file"),
+    "escalate": ("worker", "escalate"),
+    "rest": ("worker", "notify", "park"),
+}
+"""A process for the gateway and for each step; the two that have least to do share one."""
+
+TOGETHER: Mapping[str, tuple[str, ...]] = {"gateway": ("serve",)}
+"""Everything in one process, as the embedded queue needs it."""
+
+
+@dataclass(slots=True)
+class System:
+    """One running service. `children` are its processes, `epds` the hospitals' EPDs by tenant."""
+
+    url: str
+    folder: Path
+    plan: Mapping[str, tuple[str, ...]]
+    children: Children
+    epds: dict[str, SandboxEpd]
+    issuers: dict[str, Issuer]
+    told: Receivers
+    http: aiohttp.ClientSession
+    broker: Broker
+
+    async def start(self, *names: str) -> None:
+        """Start those of the processes that do not run (all, when none is named) and wait until they work."""
+        for name in names or self.plan:
+            if name not in self.children:
+                await self.children.start(name, *self.plan.get(name, ()))
+        await until(self._works, "every queue has its consumers and the gateway is ready", 60)
+
+    async def restart(self, name: str) -> None:
+        """kill -9, and start again."""
+        await self.children.kill(name)
+        await self.start(name)
+
+    def patient(self, tenant: str, number: str, name: str = "Jansen", **claims: Any) -> Patient:
+        """A patient with a valid token; `claims` add to it or change it."""
+        return Patient(self.http, self.url, self.issuers[tenant], tenant, number, name, **claims)
+
+    async def relation(self, tenant: str, number: str, care_team: str, name: str = "Jansen") -> None:
+        """A care team treats this patient."""
+        line = {"tenant": tenant, "identifiers": {"local": number}, "name": name, "care_team": care_team, "since": 0}
+        done = await self.children.command("relations", "load", "-", given=json.dumps(line))
+        assert done.status == 0, done.err
+
+    def filed(self, tenant: str, id: str) -> Filed:
+        """The document in that tenant's EPD inbox."""
+        return self.epds[tenant].inbox[id]
+
+    async def command(self, *arguments: str) -> Any:
+        """What a command prints with --json; fails the test when the command fails."""
+        done = await self.children.command(*arguments, "--json")
+        assert done.status == 0, (done.status, done.out, done.err)
+        return json.loads(done.out)
+
+    async def depths(self) -> dict[str, Depth]:
+        """What waits in each queue now. Raises BrokerDown."""
+        return await self.broker.depths([queue.name for queue in topology(self.epds).queues])
+
+    async def ledger(self) -> dict[str, Any]:
+        """The ledger's report; fails the test unless it exits 0."""
+        report: dict[str, Any] = await self.command("ledger")
+        assert report["ok"], report
+        return report
+
+    async def metrics(self) -> dict[str, float]:
+        """The gateway's metrics, by name with labels."""
+        async with self.http.get(f"{self.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        samples = (re.fullmatch(r"(\S+?(?:\{.*\})?) (\S+)", line) for line in lines if not line.startswith("#"))
+        return {found[1]: float(found[2]) for found in samples if found}
+
+    async def well_again(self) -> None:
+        """Every EPD answers as usual and every process runs."""
+        for epd in self.epds.values():
+            await epd.set_mode("normal")
+        await self.start()
+
+    async def _works(self) -> bool:
+        with suppress(aiohttp.ClientError, BrokerDown):
+            async with self.http.get(f"{self.url}/health/ready") as answer:
+                return answer.status == 200 and all(
+                    depth.consumers for queue, depth in (await self.depths()).items() if queue != PARK_DEAD
+                )
+        return False
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, broker: str, store: str, plan: Mapping[str, tuple[str, ...]] = SEPARATE, **settings: str
+) -> AsyncIterator[System]:
+    """A system in `folder` on these servers, up and working; everything ends with it.
+
+    `settings` are more environment variables.
+    """
+    async with AsyncExitStack() as stack:
+        told = await stack.enter_async_context(receivers())
+        tenants = write_tenants(folder / "tenants")
+        epds = {tenant: await stack.enter_async_context(sandbox_epd()) for tenant in tenants}
+        issuers = {tenant: Issuer(folder, tenant) for tenant in tenants}
+        url = f"http://127.0.0.1:{_free_port()}"
+        environment = {
+            "MESSAGING_BROKER": broker,
+            "MESSAGING_STORE": store,
+            "MESSAGING_KEYRING": str(folder / "keyring.json"),
+            "MESSAGING_TENANTS": str(folder / "tenants"),
+            "MESSAGING_LISTEN": url.removeprefix("http://"),
+            "MESSAGING_PUBLIC_URL": url,
+            "MESSAGING_OPS_WEBHOOK": f"{told.url}/alerts",
+            "MESSAGING_SMTP": told.smtp,
+            "MESSAGING_LADDER_MS": LADDER_MS,
+            "PORTAL": f"{told.url}/events",
+            **_addresses(tenants, epds, issuers, told),
+            **settings,
+        }
+        children = Children(environment, folder / "logs")
+        stack.push_async_callback(children.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
+        made = await children.command("keys", "init")
+        assert made.status == 0, made.err
+        queues = await stack.enter_async_context(_queues(broker))
+        system = System(url, folder, plan, children, epds, issuers, told, http, queues)
+        await system.start()
+        yield system
+
+
+@asynccontextmanager
+async def _queues(url: str) -> AsyncIterator[Broker]:
+    """A look at the queues from here; it consumes nothing."""
+    embedded = url.startswith("embedded:")
+    broker: Broker = EmbeddedBroker(url.removeprefix("embedded:")) if embedded else RabbitBroker(url, name="test")
+    await broker.open()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+def _addresses(
+    tenants: list[str], epds: Mapping[str, SandboxEpd], issuers: Mapping[str, Issuer], told: Receivers
+) -> dict[str, str]:
+    found = {}
+    for tenant in tenants:
+        prefix = tenant.upper()
+        found[f"{prefix}_ISSUER"] = issuers[tenant].name
+        found[f"{prefix}_JWKS"] = f"file:{issuers[tenant].jwks}"
+        found[f"{prefix}_EPD"] = f"mllp://127.0.0.1:{epds[tenant].port}"
+        found[f"{prefix}_ON_CALL"] = f"{told.url}/alarms"
+        found[f"{prefix}_ON_CALL_SECRET"] = SECRET
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
