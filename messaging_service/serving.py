@@ -25,6 +25,7 @@ from messaging_service.gateway.context import Context
 from messaging_service.gateway.health import Checks, add_routes
 from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
+from messaging_service.tenants import Tenant
 from messaging_service.transport import is_loopback
 from workers.process import run_steps
 
@@ -56,6 +57,11 @@ async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
 
 
 def _context(parts: Parts, journal: Journal) -> Context:
+    limit = RateLimit(time.monotonic)
+
+    def take_one(tenant: Tenant, patient: str) -> None:
+        limit.take(f"messages {patient}", tenant.limits.messages_per_hour, 3600)
+
     submit = Submit(
         broker=parts.broker,
         patients=parts.patients,
@@ -65,6 +71,7 @@ def _context(parts: Parts, journal: Journal) -> Context:
         keyring=parts.keyring,
         journal=journal,
         calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in parts.tenants.values()},
+        limit=take_one,
         clock=parts.clock,
     )
     reader = Reader(
@@ -81,7 +88,7 @@ def _context(parts: Parts, journal: Journal) -> Context:
         verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token),
         checks=checks(parts),
         metrics=parts.metrics,
-        limit=RateLimit(time.monotonic),
+        limit=limit,
         max_body=parts.settings.max_body,
         public_url=parts.settings.public_url.rstrip("/"),
     )

@@ -132,7 +132,7 @@ class Portal(_Table, frozen=True, kw_only=True):
 class Limits(_Table, frozen=True, kw_only=True):
     """How much one patient may send. An urgent message never counts."""
 
-    messages_per_hour: Annotated[int, Meta(ge=1)] = 30
+    messages_per_hour: Annotated[int, Meta(ge=1)] = 60
     requests_per_minute: Annotated[int, Meta(ge=1)] = 300
 
 

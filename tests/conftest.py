@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.rabbit import rabbit_node
+from tests.parts.rabbit_fixture import rabbit_node
 
 __all__ = ["rabbit_node"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -79,7 +79,10 @@ class AfterReading(MessagingError):
 
 
 class Submit:
-    """The use case of POST /v1/messages."""
+    """The use case of POST /v1/messages.
+
+    `limit` takes one from what a patient may send and raises TooMany; an urgent message never counts.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class Submit:
         keyring: Keyring,
         journal: Journal,
         calendars: Mapping[str, WorkingDays],
+        limit: Callable[[Tenant, str], None],
         clock: Clock,
     ) -> None:
         self._broker = broker
@@ -102,6 +106,7 @@ class Submit:
         self._keyring = keyring
         self._journal = journal
         self._calendars = calendars
+        self._limit = limit
         self._clock = clock
 
     async def __call__(self, command: SubmitMessage) -> Accepted:
@@ -130,6 +135,8 @@ class Submit:
         if command.department and tenant.routing.department(command.department) is None and not triage.urgent:
             raise DepartmentUnknown
         patient = self._patients.key(tenant.id, command.writer.identifiers)
+        if not triage.urgent:
+            self._limit(tenant, patient)
         message = self._message_id(patient, command)
         accepted = Accepted(message, thread_of(message, command.thread), self._reply_by(tenant), triage)
         try:

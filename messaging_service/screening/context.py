@@ -112,7 +112,7 @@ class Judge:
         return any(last >= word for _, last in phrases)
 
     def _now(self, first: int, end: int) -> bool:
-        return self._any("now", first, end)
+        return self._any("now", first, end) and not self._any("not_now", first, end)
 
     def _history(self, hit: Hit, first: int, end: int) -> Effect:
         certain, likely = self._any("past", first, end), self._any("recent_past", first, end)

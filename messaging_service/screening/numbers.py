@@ -18,9 +18,9 @@ class Numbers:
     def in_any(self, words: Sequence[str], index: int, ranges: Sequence[NumberRange]) -> bool:
         """Whether the number at `words[index]`, with the unit after it, lies in one of `ranges`."""
         value, unit = self.read(words, index)
+        bare = unit == "" and words[index][0].isdigit()  # `een` without a unit is an article, not a one
         return value is not None and any(
-            limit.low <= value <= limit.high and (unit == limit.unit or (unit == "" and limit.bare))
-            for limit in ranges
+            limit.low <= value <= limit.high and (bare and limit.bare or unit == limit.unit != "") for limit in ranges
         )
 
     def read(self, words: Sequence[str], index: int) -> tuple[float | None, str]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import signal
 import time
+from typing import cast
 
 import uvloop
 
@@ -40,8 +41,7 @@ class Receiver(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -12,13 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import uvloop
 
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
-_PATIENCE_SECONDS = 300
+_PATIENCE_SECONDS = 120
 
 
 class Plan(msgspec.Struct):
@@ -56,8 +57,7 @@ class Poster(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._next()
 
     def data_received(self, data: bytes) -> None:
