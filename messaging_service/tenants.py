@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -143,6 +144,25 @@ class Due(_Table, frozen=True, kw_only=True):
     normal_minutes: int = 24 * 60
 
 
+class Statement(_Table, frozen=True, kw_only=True):
+    """What urgency detection is for, and what device class that makes it (MDR rule 11): said, named and dated."""
+
+    intended_purpose: Annotated[str, Meta(min_length=20)]
+    classification: Annotated[str, Meta(min_length=3)]
+    by: Annotated[str, Meta(min_length=3)]
+    on: date
+
+
+class Detection(_Table, frozen=True, kw_only=True):
+    """Whether urgency is detected; the general 112 notice stays when it is not.
+
+    `messaging-service tenants check` asks for the statement.
+    """
+
+    urgency: bool = True
+    statement: Statement | None = None
+
+
 class Tenant(_Table, frozen=True, kw_only=True):
     """One hospital organisation."""
 
@@ -160,7 +180,7 @@ class Tenant(_Table, frozen=True, kw_only=True):
     limits: Limits = Limits()
     due: Due = Due()
     notices: Mapping[str, str] = {}
-    detect_urgency: bool = True
+    detection: Detection = Detection()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -17,6 +17,7 @@ def stations(parts: Parts) -> list[Station]:
         tenants=parts.tenants,
         keyring=parts.keyring,
         patients=parts.patients,
+        accounts=parts.accounts,
         relations=parts.relations,
         threads=parts.threads,
         access_log=parts.access_log,

@@ -10,7 +10,6 @@ import msgspec
 
 from messaging_service.application.collections import ACCESS_LOG
 from messaging_service.application.ports import AccessEntry, Clock, Document, DocumentStore
-from messaging_service.domain.errors import StoreDown
 
 _BATCH = 500
 
@@ -47,7 +46,7 @@ class ChainedAccessLog:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             try:
                 await self._store.insert(ACCESS_LOG, [self._link(entry) for entry, _ in batch])
-            except StoreDown as problem:
+            except Exception as problem:  # also one of ours: it belongs to those who wait, and must not end the log
                 self._begin_chain()
                 for _, done in batch:
                     if not done.done():

@@ -90,23 +90,31 @@ class Patients:
         Raises:
             Conflict: two makers met and neither is visible yet; try again.
         """
-        if found := await self.find(tenant, identifiers):
-            return await self.load(found)
+        digests = [self._digest(tenant, identifier) for identifier in identifiers]
+        known = await self._store.get_many(IDENTIFIERS, digests)
+        if digests[0] in known:
+            patient = await self.load(known[digests[0]]["patient"])
+        else:
+            patient = await self._make(tenant, identifiers, name)
+        await self._store_identifiers(patient, [digest for digest in digests[1:] if digest not in known])
+        return patient
+
+    async def _make(self, tenant: str, identifiers: Sequence[Identifier], name: str) -> Patient:
         id = secrets.token_hex(16)
         dek, wrapped = self._keyring.new_dek(tenant, id)
         patient = Patient(tenant, id, dek)
         sealed = patient.seal("", "patient", _Sealed(tuple(identifiers), name))
         await self._store.insert(PATIENTS, [to_document(_PatientDocument(id, tenant, wrapped, sealed))])
-        first, *others = [{"id": self._digest(tenant, i), "tenant": tenant, "patient": id} for i in identifiers]
-        won = (await self._store.insert(IDENTIFIERS, [first]))[0]
-        if not won:
-            await self._store.delete(PATIENTS, id)
-            if winner := await self.find(tenant, identifiers):
-                return await self.load(winner)
-            raise Conflict("patient")
-        if others:
-            await self._store.insert(IDENTIFIERS, others)
-        return self._remember(patient)
+        if (await self._store_identifiers(patient, [self._digest(tenant, identifiers[0])]))[0]:
+            return self._remember(patient)
+        await self._store.delete(PATIENTS, id)
+        if winner := await self.find(tenant, identifiers):
+            return await self.load(winner)
+        raise Conflict("patient")
+
+    async def _store_identifiers(self, patient: Patient, digests: Sequence[str]) -> list[bool]:
+        documents = [{"id": digest, "tenant": patient.tenant, "patient": patient.id} for digest in digests]
+        return await self._store.insert(IDENTIFIERS, documents) if documents else []
 
     async def identity(self, id: str) -> tuple[tuple[Identifier, ...], str]:
         """Identifiers and name, opened. Raises MessageFault when the patient is unknown."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from weakref import WeakValueDictionary
 
+from messaging_service.application.accounts import Accounts
 from messaging_service.application.codec import Outgoing, outgoing, read_event, unpack
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, Clock, Envelope
@@ -17,6 +18,7 @@ from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import Conflict, MessageFault, UnsealFailed
 from messaging_service.domain.events import MessageAccepted, MessagePersisted
 from messaging_service.domain.message import Submission
+from messaging_service.domain.refusals import AccountBlocked
 from messaging_service.domain.routing import route
 from messaging_service.tenants import Tenant
 
@@ -30,6 +32,7 @@ class Persist:
         tenants: Mapping[str, Tenant],
         keyring: Keyring,
         patients: Patients,
+        accounts: Accounts,
         relations: Relations,
         threads: Threads,
         access_log: AccessLog,
@@ -38,6 +41,7 @@ class Persist:
         self._tenants = tenants
         self._keyring = keyring
         self._patients = patients
+        self._accounts = accounts
         self._relations = relations
         self._threads = threads
         self._access_log = access_log
@@ -72,7 +76,7 @@ class Persist:
     async def _store(self, tenant: Tenant, event: MessageAccepted, submission: Submission) -> StoredMessage:
         try:
             patient = await self._patients.ensure(tenant.id, submission.identifiers, submission.patient_name)
-            await self._require_own_thread(event, submission, patient)
+            await self._require_allowed(event, submission, patient)
             message = await self._compose(tenant, event, submission, patient)
             thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at)
             stored = await self._threads.add(thread, message)
@@ -93,13 +97,18 @@ class Persist:
         )
         return stored
 
-    async def _require_own_thread(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
+    async def _require_allowed(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
         """What the gateway could not check while the store was down is checked here."""
+        key = self._patients.key(event.tenant, submission.identifiers)
+        if not submission.checked:
+            try:
+                await self._accounts.require_open(event.tenant, key)
+            except AccountBlocked as problem:
+                raise MessageFault("account_blocked", final=True) from problem
         if event.thread == event.message:
             return
         thread = await self._threads.thread(event.thread)
         if thread is None:
-            key = self._patients.key(event.tenant, submission.identifiers)
             own = self._keyring.is_message_id_of(event.tenant, key, event.thread)
         else:
             own = (thread.tenant, thread.patient) == (event.tenant, patient.id)

@@ -121,7 +121,7 @@ class Submit:
             body=command.body,
             format=command.format,
             language=command.language,
-            detect_urgency=command.writer.tenant.detect_urgency,
+            detect_urgency=command.writer.tenant.detection.urgency,
         )
         try:
             return await self._accept(command, judged)

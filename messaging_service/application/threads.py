@@ -12,7 +12,8 @@ from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import Filing, FilingState
 
-_PLACE_TRIES = 8
+_PLACE_TRIES = 64
+"""Each round of a race has one winner, so that this many workers may meet over one thread or filing."""
 
 
 @dataclass(frozen=True, slots=True)

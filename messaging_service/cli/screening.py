@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -35,29 +37,60 @@ class _Line(msgspec.Struct):
     metavar="FILE.tsv",
     help="Judge a labelled file: recall, specificity and precision per topic, and the misses.",
 )
-def screen(explain: bool, evaluation: TextIO | None) -> None:
+@click.option(
+    "--changes",
+    "old_lexicon",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="OLD_LEXICON",
+    help="Judge the input under the lexicon in this folder as well, and show the lines whose verdict changed.",
+)
+def screen(explain: bool, evaluation: TextIO | None, old_lexicon: Path | None) -> None:
     """Screen texts: JSON lines {"text": …, "language": …} on standard input, one verdict a line, in order."""
     screener = Screener.load()
     if evaluation is not None:
         click.echo(report_text(evaluate(read_rows(evaluation), screener)))
-        return
+    elif old_lexicon is not None:
+        _show_changes(Screener.load_from(old_lexicon), screener)
+    else:
+        for line, verdict in _verdicts(screener, _lines()):
+            click.echo(_explanation(line.text, verdict) if explain else msgspec.json.encode(verdict_json(verdict)))
+
+
+def _lines() -> Iterator[_Line]:
     for number, raw in enumerate(sys.stdin.buffer, 1):
         try:
-            line = msgspec.json.decode(raw, type=_Line)
+            yield msgspec.json.decode(raw, type=_Line)
         except msgspec.DecodeError as problem:
             raise SettingInvalid(f"line {number} of the input: {problem}") from problem
+
+
+def _verdicts(screener: Screener, lines: Iterable[_Line]) -> Iterator[tuple[_Line, Verdict]]:
+    for line in lines:
         markup = line.format == "html" or (not line.format and plainly_markup(line.text))
-        verdict = screener.screen(line.text, markup=markup, language=line.language)
-        click.echo(_explanation(line.text, verdict) if explain else msgspec.json.encode(verdict_json(verdict)))
+        yield line, screener.screen(line.text, markup=markup, language=line.language)
+
+
+def _show_changes(old: Screener, new: Screener) -> None:
+    lines = list(_lines())
+    changed = 0
+    judged = zip(_verdicts(old, lines), _verdicts(new, lines), strict=True)
+    for number, ((line, before), (_, after)) in enumerate(judged, 1):
+        if _conclusion(before) != _conclusion(after):
+            changed += 1
+            click.secho(f"line {number}: {_conclusion(before)} → {_conclusion(after)}", bold=True)
+            click.echo(_explanation(line.text, after))
+    click.echo(f"{changed} of {len(lines)} verdicts changed")
+
+
+def _conclusion(verdict: Verdict) -> str:
+    said = [verdict.outcome.value, *verdict.categories]
+    said += ["urgent", *verdict.topics] if verdict.urgent else []
+    said += ["alarm"] if verdict.alarm else []
+    return " ".join(said)
 
 
 def _explanation(text: str, verdict: Verdict) -> str:
-    said = [
-        click.style(verdict.outcome.upper(), bold=True),
-        *(["urgent"] if verdict.urgent else []),
-        *(["alarm"] if verdict.alarm else []),
-    ]
-    lines = [" ".join(said)]
+    lines = [click.style(_conclusion(verdict), bold=True)]
     for match in verdict.matches:
         counted = "" if match.counts else ", does not count"
         context = f" ({match.context}{counted})" if match.context or counted else ""

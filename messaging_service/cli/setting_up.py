@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TextIO
 
@@ -44,6 +45,12 @@ def init_keys() -> None:
     click.echo(f"{settings.keyring} has keys for {', '.join(wanted)}")
 
 
+_NO_STATEMENT = (
+    "urgency is detected, but [detection.statement] does not say what for: add intended_purpose, classification "
+    "(MDR rule 11), by and on (a date), or set [detection] urgency = false; see deploy/guides/clinical-safety.md"
+)
+
+
 @click.group()
 def tenants() -> None:
     """The hospitals' own files."""
@@ -52,12 +59,21 @@ def tenants() -> None:
 @tenants.command("check")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
 def check_tenants(folder: Path | None) -> None:
-    """Check every tenant's file in FOLDER (or MESSAGING_TENANTS): settings, routing, and the EPD's profile."""
+    """Check every tenant's file in FOLDER (or MESSAGING_TENANTS) before production.
+
+    Settings, routing, the EPD's profile, and the statement of intended purpose that urgency detection needs.
+    """
     found = load_tenants(folder or load_settings().tenants)
+    wanting = False
     for tenant in found.values():
         epd_pool(tenant.epd)
         DocumentTemplate.compile(tenant.epd.profile)
-        click.secho(f"{tenant.id}: {tenant.name} is in order", fg="green")
+        if tenant.detection.urgency and tenant.detection.statement is None:
+            wanting = True
+            click.secho(f"{tenant.id}: {_NO_STATEMENT}", fg="red")
+        else:
+            click.secho(f"{tenant.id}: {tenant.name} is in order", fg="green")
+    sys.exit(1 if wanting else 0)
 
 
 class _Relation(msgspec.Struct, forbid_unknown_fields=True):

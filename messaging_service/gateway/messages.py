@@ -10,11 +10,11 @@ from aiohttp import web
 
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage, Writer
-from messaging_service.domain.message import BodyFormat, State
+from messaging_service.domain.message import BodyFormat, State, Submission
 from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, id_in_path, language_of, traceparent_of
 from messaging_service.gateway.new_message import idempotency_key_of, read_new_message
 from messaging_service.gateway.problems import notice_json
-from messaging_service.screening.notices import notice_for
+from messaging_service.screening.notices import PRIVATE_TOPICS, Notice, notice_for
 
 _JSON = {"Cache-Control": "no-store"}
 
@@ -90,9 +90,17 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     if view.filed_at:
         members["filed_at"] = instant(view.filed_at)
     if is_urgent(view):
-        notice = notice_for(submission.triage.topics, submission.content.language, writer.tenant.notices)
-        members["notice"] = notice_json(notice)
+        members["notice"] = notice_json(_lasting_notice(submission, writer))
     return members
+
+
+def _lasting_notice(submission: Submission, writer: Writer) -> Notice:
+    """The notice beside a stored message. Others with access to the account may read it there.
+
+    What would tell them of violence at home or of suicidality was shown to the writer, once, in the 202.
+    """
+    topics = [topic for topic in submission.triage.topics if topic not in PRIVATE_TOPICS]
+    return notice_for(topics, submission.content.language, writer.tenant.notices)
 
 
 def instant(milliseconds: int) -> str:

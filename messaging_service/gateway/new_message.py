@@ -13,7 +13,8 @@ from msgspec import Meta
 from messaging_service.domain.refusals import Malformed, TooLarge, UnsupportedMedia
 from messaging_service.gateway.context import ID_PATTERN
 
-_VISIBLE = r"\S"
+_VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060\ufeff]"
+"""Somewhere a character that shows: an EPD drops a text without one, or files an empty page."""
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z"
 _DEPARTMENT = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 _KEY = re.compile(r"[!-~]{1,255}")

@@ -41,8 +41,8 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.Prohibited: Kind("prohibited", 422, "The message holds prohibited text"),
     refusals.DepartmentUnknown: Kind("department-unknown", 422, "No such department"),
     refusals.TooMany: Kind("too-many", 429, "Too many messages"),
-    errors.QueueRefused: Kind("queue-full", 503, "The message could not be taken now", 30),
-    errors.ServerFault: Kind("unavailable", 503, "The message could not be taken now", 5),
+    errors.QueueRefused: Kind("queue-full", 503, "Not available now", 30),
+    errors.ServerFault: Kind("unavailable", 503, "Not available now", 5),
 }
 _METHOD = Kind("method-not-allowed", 405, "This method is not allowed here")
 _EXPECTATION = Kind("malformed", 400, "The request cannot be read")
@@ -95,7 +95,7 @@ def _detail(error: BaseException, kind: Kind) -> str:
     if isinstance(error, refusals.Refusal):
         return str(error)
     if isinstance(error, errors.ServerFault):
-        return "Nothing was lost and nothing was sent. Send it again with the same Idempotency-Key."
+        return "Try again. A message that is sent again under the same Idempotency-Key counts once."
     return kind.title
 
 

@@ -16,12 +16,24 @@ from messaging_service.screening.html_text import html_to_text
 
 __all__ = ["CleanBody", "html_to_text", "sanitise"]
 
-TAGS = frozenset(
-    ["a", "b", "blockquote", "br", "code", "dd", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"]
+_TEXT_TAGS = (
+    "a b blockquote br code dd div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre s small span strong sub sup u ul"
 )
+_TABLE_TAGS = "table tbody td th thead tr"
+_OTHER_TAGS = """
+    abbr acronym address applet area article aside audio base basefont bdi bdo big body button canvas caption center cite
+    col colgroup data datalist del details dfn dialog dir embed fieldset figcaption figure font footer form frame frameset
+    head header hgroup html iframe img input ins kbd label legend link main map mark marquee math menu meta meter nav
+    noembed noframes noscript object optgroup option output param picture plaintext progress q rp rt ruby samp script
+    search section select slot source strike style summary svg template textarea tfoot time title track tt var video wbr
+    xmp
+"""
+TAGS = frozenset(f"{_TEXT_TAGS} {_TABLE_TAGS}".split())
+_ELEMENTS = TAGS.union(_OTHER_TAGS.split())
 SCHEMES = frozenset(("http", "https", "mailto", "tel"))
 MAX_HTML = 65_536
 MAX_NESTING = 24
+_NEVER_SHOWN = ("script", "style", "template", "title", "iframe", "object", "noembed", "noframes", "noscript")
 _VOID = frozenset(("br", "hr", "img", "input", "meta", "link", "wbr"))
 _CLOSES_ITSELF = frozenset(("p", "li", "td", "th", "tr", "dt", "dd"))
 
@@ -37,17 +49,51 @@ class CleanBody:
 def sanitise(body: str, *, html: bool) -> CleanBody:
     """The clean form of `body`, which the patient's portal declared to be HTML or not.
 
-    Plain text comes back as typed. HTML keeps the tags in `TAGS` and links of the schemes in `SCHEMES`;
-    other tags become visible text. HTML that is too long or too deep, or on which bleach and nh3
-    disagree, is kept as plain text, so that nothing written is lost and nothing hidden is run.
+    Plain text comes back as typed. HTML keeps the tags in `TAGS` and links with one of the schemes in `SCHEMES`
+    written out; of other tags the text stays, except of those that no browser shows. HTML that is too long or too
+    deep, or on which bleach and nh3 disagree, is kept as plain text, so that nothing written is lost and nothing
+    hidden is run.
     """
     if not html or len(body) > MAX_HTML or _nesting(body) > MAX_NESTING:
         return CleanBody(body, "text")
-    cleaned = bleach.clean(body, tags=TAGS, attributes={"a": ["href"]}, protocols=SCHEMES, strip=False)
+    cleaned = bleach.clean(_shown(body), tags=TAGS, attributes={"a": _keeps}, protocols=SCHEMES, strip=True)
     cleaned = cleaned.replace("\xa0", "&nbsp;")
     if _verified(cleaned) != cleaned:
         return CleanBody(body, "text")
     return CleanBody(cleaned, "html")
+
+
+def _keeps(_tag: str, name: str, value: str) -> bool:
+    """A link says where it goes: one without a scheme would lead to wherever it happens to be shown."""
+    return name == "href" and value.partition(":")[0].lower() in SCHEMES and ":" in value
+
+
+def _shown(html: str) -> str:
+    """`html` without the elements whose content no browser shows, and with `<` as text where no element begins.
+
+    An element that is not closed runs to the end; `pijn<pijn` is no element. Removing may put new tags together, so
+    this only tidies: what comes out is still hostile.
+    """
+    lower = html.lower()
+    kept: list[str] = []
+    position = 0
+    while (start := lower.find("<", position)) >= 0:
+        kept.append(html[position:start])
+        name = _name(lower, start + 1 + lower.startswith("/", start + 1))
+        position = start + 1
+        if name in _NEVER_SHOWN and not lower.startswith("/", start + 1):
+            position = _end_of(lower, name, start)
+        else:
+            after = start + 1 + len(name)
+            kept.append("<" if not name or name in _ELEMENTS or lower.startswith(":", after) else "&lt;")
+    return "".join((*kept, html[position:]))
+
+
+def _end_of(lower: str, name: str, start: int) -> int:
+    """Where the element that begins at `start` is over."""
+    end = lower.find(f"</{name}", start)
+    closed = lower.find(">", end) if end >= 0 else -1
+    return closed + 1 if closed >= 0 else len(lower)
 
 
 def _verified(html: str) -> str:

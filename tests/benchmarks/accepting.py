@@ -18,6 +18,7 @@ _AIM = 0.6
 @dataclass(slots=True)
 class _Server:
     name: str
+    queue: str
     process: Child
     port: int
     loads: list[Load]
@@ -36,8 +37,7 @@ def measure(on: Ground, count: int, rounds: int, say: Callable[[str], None]) -> 
                 went = load(on, server.process, server.port, tokens, count, CONNECTIONS)
                 say(f"{server.name}: {went.per_second:.0f}/s{'' if round else ' (warming up)'}")
                 server.loads = [*server.loads, went] if round else []
-                on.purge(PERSIST)
-                on.purge("bare")
+                on.purge(server.queue)
     ours, bare = servers[0], servers[1]
     for server in servers:
         yield Figure("a", f"{server.name}: accepted", server.middle(lambda load: load.per_second), "messages/s")
@@ -56,11 +56,11 @@ def _ratio(ours: _Server, other: _Server) -> float:
 
 def _started(on: Ground, running: ExitStack) -> Iterator[_Server]:
     environment = on.environment(f"sqlite:{on.folder}/documents.sqlite")
-    yield _Server("gateway, SQLite", *running.enter_context(gateway(on, "gateway", environment)), [])
+    yield _Server("gateway, SQLite", PERSIST, *running.enter_context(gateway(on, "gateway", environment)), [])
     for name, options in (("bare handler", []), ("bare handler on the wire channel", ["--wire"])):
         command = script("bare_handler", on.node.url, "bare", *options)
         process = running.enter_context(child(name.replace(" ", "-"), command, {}, on.folder))
-        yield _Server(name, process, process.says()["port"], [])
+        yield _Server(name, "bare", process, process.says()["port"], [])
     uri, kind = running.enter_context(mongodb(on.folder / "mongo"))
     environment = on.environment(f"{uri}/messaging")
-    yield _Server(f"gateway, motor ({kind})", *running.enter_context(gateway(on, "gateway-motor", environment)), [])
+    yield _Server(f"gateway, motor ({kind})", PERSIST, *running.enter_context(gateway(on, "gateway-motor", environment)), [])

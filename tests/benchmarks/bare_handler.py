@@ -24,6 +24,7 @@ async def main(url: str, queue: str) -> None:
     connection = await aio_pika.connect(url)
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
     wire = await channel.get_underlay_channel()
+    await wire.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
 
     async def guide(request: web.Request) -> web.Response:
         message = Message(await request.read(), delivery_mode=DeliveryMode.PERSISTENT)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
+from typing import Any
 
 TENANTS = Path(__file__).resolve().parents[2] / "deploy" / "tenants"
 SECRET = "whsec_dGVzdHMtb25seS1zZWNyZXQtb2YtZXZlcnktd2ViaG9vaw=="
 ON_CALL_MAIL = "dienst@hospital.invalid"
-ACK_SECONDS = 1.5
 
-_EPD = f"[epd]\nconnect_timeout = 1.0\nack_timeout = {ACK_SECONDS}\n"
-_EVERY_TENANT = f"""\
-email = ["{ON_CALL_MAIL}"]
-
-[portal]
-webhook = "${{PORTAL}}"
-secret = "{SECRET}"
-
-[limits]
-messages_per_hour = 100000
-requests_per_minute = 100000
-"""
-_PARKS_WHAT_IS_UNKNOWN = '\n[epd.policy]\non_unknown = "park"\n'
+_FOR_TESTS: dict[str, Any] = {
+    "epd": {"connect_timeout": 1.0, "ack_timeout": 1.5},
+    "on_call": {"email": [ON_CALL_MAIL]},
+    "portal": {"webhook": "${PORTAL}", "secret": SECRET},
+    "limits": {"messages_per_hour": 100_000, "requests_per_minute": 100_000},
+}
+_PARKS_WHAT_IS_UNKNOWN = {"epd": {"policy": {"on_unknown": "park"}}}
 _ITS_OWN = {"sein": _PARKS_WHAT_IS_UNKNOWN}
 
 
@@ -33,9 +29,25 @@ def write_tenants(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(TENANTS.glob("*.toml"))
     for path in files:
-        shipped = path.read_text("utf-8")
-        last_table = shipped.rindex("\n[")
-        assert shipped[last_table:].startswith("\n[on_call]"), f"{path}: [on_call] must come last"
-        text = shipped.replace("[epd]\n", _EPD, 1) + _EVERY_TENANT + _ITS_OWN.get(path.stem, "")
-        (folder / path.name).write_text(text, "utf-8")
+        tenant = tomllib.loads(path.read_text("utf-8"))
+        for changes in (_FOR_TESTS, _ITS_OWN.get(path.stem, {})):
+            _merge(tenant, changes)
+        (folder / path.name).write_text("".join(f"{key} = {_toml(value)}\n" for key, value in tenant.items()), "utf-8")
     return [path.stem for path in files]
+
+
+def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            _merge(table.setdefault(key, {}), value)
+        else:
+            table[key] = value
+
+
+def _toml(value: Any) -> str:
+    """Tables inline, everything else as JSON writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,116 @@
+"""Broker or database down: what is claimed, what is not, and that everything goes on afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.parts.mongo import MongoServer
+from tests.parts.patient import URGENT, Answer, Patient
+from tests.parts.rabbit import RabbitNode
+from tests.parts.system import System
+from tests.parts.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def timed_post(patient: Patient, body: str, *, key: str) -> tuple[Answer, float]:
+    """The answer and how many seconds it took."""
+    begun = time.monotonic()
+    return await patient.post("Vraag", body, key=key), time.monotonic() - begun
+
+
+async def accepted_again(patient: Patient, body: str, *, key: str) -> Answer:
+    """The first 202 that a portal gets which tries again and again."""
+
+    async def attempt() -> Answer | None:
+        answer = await patient.post("Vraag", body, key=key)
+        return answer if answer.status == 202 else None
+
+    found = await until(attempt, "a 202")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_without_the_broker_nothing_is_claimed(
+    system: System, rabbit_node: RabbitNode, number: str, how: str
+) -> None:
+    """503 within 2 s with the notice and Retry-After, urgent or not; afterwards the retries are filed once."""
+    patient = system.patient("spijkenisse", number)
+    filed_before = await patient.post("Vraag", "Dit is er al door.")
+    await patient.until_is(filed_before.id, "filed")
+    await until(lambda: rabbit_node.remembers("persist.normal", "file.spijkenisse.normal"), "the queues are on disk")
+    if how == "kill":
+        rabbit_node.kill()
+    else:
+        rabbit_node.freeze()
+    try:
+        posts = [timed_post(patient, "Is de broker er?", key=f"{how}-{n}") for n in range(3)]
+        results = [*await asyncio.gather(*posts), await timed_post(patient, URGENT, key=f"{how}-urgent")]
+        for answer, seconds in results:
+            assert answer.status == 503, answer
+            assert seconds < 2.1
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "112" in answer.body["notice"]["telephone"]
+        assert (await patient.get("/health/ready")).status == 503
+        assert await patient.status(filed_before.id) == "filed"
+    finally:
+        if how == "kill":
+            await rabbit_node.started()
+        else:
+            rabbit_node.thaw()
+    answers = [await accepted_again(patient, "Is de broker er?", key=f"{how}-{n}") for n in range(3)]
+    answers.append(await accepted_again(patient, URGENT, key=f"{how}-urgent"))
+    for answer in answers:
+        await patient.until_is(answer.id, "filed", 60)
+        assert system.filed("spijkenisse", answer.id).count == 1
+    await system.ledger()
+
+
+async def test_without_the_store_urgent_messages_get_in(system: System, mongo: MongoServer, number: str) -> None:
+    """Normal 503, urgent 202 with the notice; the alarm goes out while the store is down; filed once it is back."""
+    patient, client = system.patient("spijkenisse", number), system.patient("sein", number)
+    key, told = "store-down", len(system.told.alerts_of("store-down"))
+    mongo.kill()
+    try:
+        normal = await patient.post("Vraag", "Is de database er?")
+        assert normal.status == 503
+        assert int(normal.headers["Retry-After"]) > 0
+        urgent = [await who.post("Pijn op de borst", URGENT, key="no-store") for who in (patient, client)]
+        for answer in urgent:
+            assert answer.body["urgent"]
+            assert "112" in answer.body["notice"]["telephone"]
+            await until(lambda id=answer.id: system.told.alarms_of(id), "on-call is told while the store is down")  # type: ignore[misc]
+        assert (await patient.get(f"/v1/messages/{urgent[0].id}")).status == 503
+        assert (await patient.get("/health/ready")).status == 200
+        await until(lambda: len(system.told.alerts_of(key)) > told, "operations are told")
+    finally:
+        mongo.start()
+    for who, answer in zip((patient, client), urgent, strict=True):
+        await who.until_is(answer.id, "filed", 60)
+        assert system.filed(who.tenant, answer.id).count == 1
+    again = await patient.post("Pijn op de borst", URGENT, key="no-store")
+    assert again.id == urgent[0].id
+    await until(lambda: "back" in system.told.alerts_of(key)[-1], "operations are told that it is back")
+    assert await system.command("parked", "list", "--step", "persist") == []
+    await system.ledger()
+
+
+async def test_a_frozen_store_is_a_store_that_is_down(system: System, mongo: MongoServer, number: str) -> None:
+    """A database that takes connections and answers nothing: 503 for normal, 202 for urgent, both in seconds."""
+    patient = system.patient("spijkenisse", number)
+    mongo.freeze()
+    try:
+        normal, waited = await timed_post(patient, "Antwoordt de database?", key="frozen")
+        assert normal.status == 503
+        assert waited < 6
+        urgent, waited = await timed_post(patient, URGENT, key="frozen-urgent")
+        assert urgent.status == 202
+        assert waited < 6
+        await until(lambda: system.told.alarms_of(urgent.id), "on-call is told while the store is frozen")
+    finally:
+        mongo.thaw()
+    await patient.until_is(urgent.id, "filed", 60)

@@ -1,0 +1,103 @@
+"""contracts/openapi.yaml and contracts/asyncapi.yaml as something to hold answers and messages against."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from tests.contract.http_service import Answer
+
+CONTRACTS = Path(__file__).parents[2] / "contracts"
+PROBLEM = "application/problem+json"
+_NAME = "urn:description"
+
+
+class Described:
+    """A document with schemas in it, found by their place."""
+
+    def __init__(self, path: Path) -> None:
+        self.document: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+        self._registry: Any = Registry().with_resource(_NAME, DRAFT202012.create_resource(self.document))
+
+    def at(self, *place: str) -> Any:
+        """What stands at `place`, with references followed."""
+        found: Any = self.document
+        for step in place:
+            found = self.followed(found[step])
+        return found
+
+    def followed(self, found: Any) -> Any:
+        """`found`, or what it refers to."""
+        while isinstance(found, dict) and "$ref" in found and len(found) == 1:
+            found = self.at(*_steps(found["$ref"]))
+        return found
+
+    def errors(self, value: object, schema: Mapping[str, Any]) -> list[str]:
+        """What is wrong with `value` after `schema`, which may refer to others in the document."""
+        validator = Draft202012Validator(_absolute(schema), registry=self._registry, format_checker=FormatChecker())
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def _absolute(schema: Any) -> Any:
+    """`schema` with its references to the document made absolute, so that it may stand by itself."""
+    if isinstance(schema, list):
+        return [_absolute(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    own = {key: _absolute(item) for key, item in schema.items()}
+    return {**own, "$ref": f"{_NAME}{own['$ref']}"} if str(own.get("$ref", "")).startswith("#") else own
+
+
+def _steps(reference: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in reference.removeprefix("#/").split("/")]
+
+
+class HttpDescription(Described):
+    """The description of the HTTP API."""
+
+    def __init__(self) -> None:
+        super().__init__(CONTRACTS / "openapi.yaml")
+
+    def operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Method, path and what is said of them."""
+        for path, item in self.document["paths"].items():
+            for method, operation in item.items():
+                yield method.upper(), path, operation
+
+    def hold(self, method: str, path: str, answer: Answer) -> Answer:
+        """Fail unless `answer` is one that is described for the operation; give it back."""
+        described = self.at("paths", path, method.lower(), "responses")
+        assert str(answer.status) in described, (method, path, answer)
+        self.hold_response(self.followed(described[str(answer.status)]), answer)
+        return answer
+
+    def hold_response(self, response: Mapping[str, Any], answer: Answer) -> None:
+        """Fail unless body and headers of `answer` are as `response` says."""
+        kind = answer.headers["content-type"].partition(";")[0]
+        value = answer.json if "json" in kind else answer.body.decode()
+        assert self.errors(value, response["content"][kind]["schema"]) == []
+        for name, header in response.get("headers", {}).items():
+            said = answer.headers[name.lower()]
+            schema = self.followed(header)["schema"]
+            assert self.errors(int(said) if schema.get("type") == "integer" else said, schema) == [], name
+
+    def examples(self) -> Iterator[tuple[str, dict[str, Any], Any]]:
+        """Where each example of a body stands, its schema and its value."""
+        for method, path, operation in self.operations():
+            contents = [(f"{method} {path}", operation.get("requestBody", {}).get("content", {}))]
+            for status, response in operation["responses"].items():
+                contents.append((f"{method} {path} {status}", self.followed(response)["content"]))
+            contents += [("method-not-allowed", self.at("components", "responses", "MethodNotAllowed")["content"])]
+            for place, content in contents:
+                for media in content.values():
+                    named = media.get("examples", {}).items()
+                    values = {"": media["example"]} if "example" in media else {n: e["value"] for n, e in named}
+                    for name, value in values.items():
+                        yield f"{place} {name}", media["schema"], json.loads(json.dumps(value))

@@ -1,0 +1,79 @@
+"""The application on real embedded parts: SQLite for store and queues, keys of its own, a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from messaging_service.adapters import embedded_queue
+from messaging_service.adapters.embedded_queue import EmbeddedBroker
+from messaging_service.adapters.sqlite_documents import SqliteDocuments
+from messaging_service.application import topology
+from messaging_service.application.collections import ALL
+from messaging_service.config import load_tenants
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.epd.policy import AckPolicy
+from messaging_service.tenants import Portal, Tenant
+from tests.parts.faulty import FaultyBroker, FaultyStore
+from tests.parts.service import DEFERRAL_MS, LADDER_MS, MovedClock, Service
+from workers import runner, settling
+
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tenants"
+SECRET = "whsec_dGVzdHMtb25seS1zZWNyZXQtb2YtZXZlcnktd2ViaG9vaw=="
+PORTAL = Portal(webhook="http://127.0.0.1:9/events", secret=SECRET)
+ADDRESSES = {
+    f"{tenant}_{name}": value
+    for tenant in ("SPIJKENISSE", "SEIN")
+    for name, value in {
+        "ISSUER": "https://issuer.invalid",
+        "JWKS": "file:/nowhere",
+        "EPD": "mllp://127.0.0.1:9",
+        "ON_CALL": "http://127.0.0.1:9/alarms",
+        "ON_CALL_SECRET": SECRET,
+    }.items()
+}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milliseconds where the service takes seconds."""
+    monkeypatch.setattr(embedded_queue, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(topology, "DEFERRAL_MS", DEFERRAL_MS)
+    monkeypatch.setattr(settling, "DEFERRAL_MS", DEFERRAL_MS)
+    monkeypatch.setattr(runner, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(runner, "_TRIAL_SECONDS", 0.3)
+
+
+@pytest.fixture
+def tenants() -> dict[str, Tenant]:
+    """The shipped hospitals, with a portal, at addresses where nobody listens.
+
+    Spijkenisse sends again what was not acknowledged; SEIN parks it.
+    """
+    shipped = load_tenants(SHIPPED, ADDRESSES)
+    return {
+        "spijkenisse": _as_tested(shipped["spijkenisse"], AckPolicy()),
+        "sein": _as_tested(shipped["sein"], AckPolicy(on_unknown="park")),
+    }
+
+
+def _as_tested(tenant: Tenant, policy: AckPolicy) -> Tenant:
+    epd = msgspec.structs.replace(tenant.epd, connect_timeout=1.0, ack_timeout=1.5, policy=policy)
+    return msgspec.structs.replace(tenant, epd=epd, portal=PORTAL)
+
+
+@pytest.fixture
+async def service(tmp_path: Path, tenants: dict[str, Tenant], quick: None) -> AsyncIterator[Service]:
+    """The parts, open; queues declared."""
+    store = FaultyStore(SqliteDocuments(tmp_path / "documents.sqlite"))
+    broker = FaultyBroker(EmbeddedBroker(tmp_path / "queue.sqlite"))
+    await store.open(ALL)
+    await broker.open()
+    await broker.declare(topology.topology(tenants, LADDER_MS))
+    keyring = Keyring.create(tmp_path / "keyring.json", list(tenants))
+    yield Service(store, broker, tenants, keyring, MovedClock())
+    await broker.close()
+    await store.close()
