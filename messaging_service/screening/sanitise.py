@@ -21,12 +21,12 @@ _TEXT_TAGS = (
 )
 _TABLE_TAGS = "table tbody td th thead tr"
 _OTHER_TAGS = """
-    abbr acronym address applet area article aside audio base basefont bdi bdo big body button canvas caption center cite
-    col colgroup data datalist del details dfn dialog dir embed fieldset figcaption figure font footer form frame frameset
-    head header hgroup html iframe img input ins kbd label legend link main map mark marquee math menu meta meter nav
-    noembed noframes noscript object optgroup option output param picture plaintext progress q rp rt ruby samp script
-    search section select slot source strike style summary svg template textarea tfoot time title track tt var video wbr
-    xmp
+    abbr acronym address applet area article aside audio base basefont bdi bdo big body button canvas caption center
+    cite col colgroup data datalist del details dfn dialog dir embed fieldset figcaption figure font footer form frame
+    frameset head header hgroup html iframe img input ins kbd label legend link main map mark marquee math menu meta
+    meter nav noembed noframes noscript object optgroup option output param picture plaintext progress q rp rt ruby
+    samp script search section select slot source strike style summary svg template textarea tfoot time title track
+    tt var video wbr xmp
 """
 TAGS = frozenset(f"{_TEXT_TAGS} {_TABLE_TAGS}".split())
 _ELEMENTS = TAGS.union(_OTHER_TAGS.split())
@@ -79,13 +79,14 @@ def _shown(html: str) -> str:
     position = 0
     while (start := lower.find("<", position)) >= 0:
         kept.append(html[position:start])
-        name = _name(lower, start + 1 + lower.startswith("/", start + 1))
+        closing = lower.startswith("/", start + 1)
+        name = _name(lower, start + 1 + closing)
         position = start + 1
-        if name in _NEVER_SHOWN and not lower.startswith("/", start + 1):
+        if name in _NEVER_SHOWN and not closing:
             position = _end_of(lower, name, start)
         else:
-            after = start + 1 + len(name)
-            kept.append("<" if not name or name in _ELEMENTS or lower.startswith(":", after) else "&lt;")
+            namespaced = lower.startswith(":", start + 1 + closing + len(name))
+            kept.append("<" if not name or name in _ELEMENTS or namespaced else "&lt;")
     return "".join((*kept, html[position:]))
 
 
