@@ -56,16 +56,16 @@ def sanitise(body: str, *, html: bool) -> CleanBody:
     """
     if not html or len(body) > MAX_HTML or _nesting(body) > MAX_NESTING:
         return CleanBody(body, "text")
-    cleaned = bleach.clean(_shown(body), tags=TAGS, attributes={"a": _keeps}, protocols=SCHEMES, strip=True)
+    cleaned = bleach.clean(_shown(body), tags=TAGS, attributes=_keeps, protocols=SCHEMES, strip=True)
     cleaned = cleaned.replace("\xa0", "&nbsp;")
     if _verified(cleaned) != cleaned:
         return CleanBody(body, "text")
     return CleanBody(cleaned, "html")
 
 
-def _keeps(_tag: str, name: str, value: str) -> bool:
+def _keeps(tag: str, name: str, value: str) -> bool:
     """A link says where it goes: one without a scheme would lead to wherever it happens to be shown."""
-    return name == "href" and value.partition(":")[0].lower() in SCHEMES and ":" in value
+    return (tag, name) == ("a", "href") and value.partition(":")[0].lower() in SCHEMES and ":" in value
 
 
 def _shown(html: str) -> str:
