@@ -17,7 +17,7 @@ import structlog
 
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.ports import Broker, Delivery, Meter
-from messaging_service.domain.errors import BrokerDown, ServerFault
+from messaging_service.domain.errors import BrokerDown, ServerFault, StoreDown
 from workers.settling import Handler, Settling
 
 log = structlog.get_logger()
@@ -64,7 +64,8 @@ class Runner:
         self._stop = stop
         self._halt = asyncio.Event()
         self._fault: ServerFault | None = None
-        self._alert = ""
+        self._open = False
+        self._begun: set[str] = set()
         self._pause = _FIRST_PAUSE
 
     async def run(self) -> None:
@@ -73,20 +74,22 @@ class Runner:
             await self._consume(self._station.prefetch)
             while self._fault is not None and not self._stop.is_set():
                 await self._open_circuit(self._fault)
-                await self._wait_for_server()
-                await self._consume(1, trial=True)
+                if await self._server_is_back():
+                    await self._consume(1, trial=True)
             await self._close_circuit()
 
     async def _consume(self, prefetch: int, *, trial: bool = False) -> None:
         """Take deliveries until the stop, a server's fault or, in a trial, the first that is handled."""
         self._fault = None
         self._halt.clear()
-        crew = Crew(prefetch)
+        crew = Crew(prefetch, self._halt.set)
         try:
             async with self._broker.consume(self._station.queue, prefetch) as deliveries:
                 crew.start(deliveries, self._try_one if trial else self._handle)
-                await self._halted(_TRIAL_SECONDS if trial else None)
-                await crew.finish()
+                try:
+                    await self._halted(_TRIAL_SECONDS if trial else None)
+                finally:
+                    await crew.finish()
         except BrokerDown as fault:
             self._fault = fault
 
@@ -99,8 +102,8 @@ class Runner:
                 wait.cancel()
 
     async def _try_one(self, delivery: Delivery) -> None:
-        """A message that only waits for its predecessor says nothing about the server."""
-        if await self._settle(delivery) != "deferred":
+        """One that waits for its predecessor or is given up without being sent says nothing about the server."""
+        if await self._settle(delivery) not in ("deferred", "parked"):
             self._halt.set()
 
     async def _handle(self, delivery: Delivery) -> None:
@@ -117,41 +120,57 @@ class Runner:
         return outcome
 
     async def _open_circuit(self, fault: ServerFault) -> None:
-        alert = f"{fault.server}-down {self._station.concerns}".strip()
-        if not self._alert:
+        if not self._open:
+            self._open = True
             self._meter.circuit(self._station.queue, True)
             log.warning("circuit_open", queue=self._station.queue, server=fault.server)
-        self._alert = alert
+        await self._tell(fault)
+
+    async def _tell(self, fault: ServerFault) -> None:
+        """Store and broker are everybody's, the other servers one tenant's."""
+        shared = isinstance(fault, StoreDown | BrokerDown)
+        alert = f"{fault.server}-down {'' if shared else self._station.concerns}".strip()
+        self._begun.add(alert)
         await self._alerts.begin(alert, str(fault))
 
     async def _close_circuit(self) -> None:
+        """A stop closes it as well, but only a server that is back is told to be."""
         self._pause = _FIRST_PAUSE
-        if not self._alert:
+        if not self._open:
             return
-        alert, self._alert = self._alert, ""
+        self._open = False
         self._meter.circuit(self._station.queue, False)
         log.warning("circuit_closed", queue=self._station.queue)
+        begun, self._begun = self._begun, set()
         if self._fault is None:
-            await self._alerts.end(alert, f"{alert}: back")
+            for alert in sorted(begun):
+                await self._alerts.end(alert, f"{alert}: back")
 
-    async def _wait_for_server(self) -> None:
-        while not self._stop.is_set():
+    async def _server_is_back(self) -> bool:
+        """Wait until a probe succeeds; False when the stop comes first."""
+        while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            if self._stop.is_set():
+                return False
             self._pause = min(self._pause * 2, self._station.longest_pause)
             try:
                 await self._station.probe()
             except ServerFault as fault:
-                await self._alerts.begin(self._alert, str(fault))
-                continue
-            return
+                await self._tell(fault)
+            else:
+                return True
 
 
 class Crew:
-    """So many tasks over one iterator of deliveries; the idle ones can be sent home."""
+    """So many tasks over one iterator of deliveries; the idle ones can be sent home.
 
-    def __init__(self, size: int) -> None:
+    One that ends by itself calls `lost`: with the iterator or the work failing, the others would fall silent too.
+    """
+
+    def __init__(self, size: int, lost: Callable[[], None]) -> None:
         self._size = size
+        self._lost = lost
         self._tasks: list[asyncio.Task[None]] = []
         self._idle: set[asyncio.Task[None]] = set()
         self._finishing = False
@@ -159,6 +178,8 @@ class Crew:
     def start(self, deliveries: AsyncIterator[Delivery], handle: Callable[[Delivery], Awaitable[None]]) -> None:
         """Everybody begins."""
         self._tasks = [asyncio.create_task(self._work(deliveries, handle)) for _ in range(self._size)]
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self._lost())
 
     async def _work(self, deliveries: AsyncIterator[Delivery], handle: Callable[[Delivery], Awaitable[None]]) -> None:
         me = asyncio.current_task()

@@ -74,17 +74,19 @@ class Settling:
 
     async def _defer(self, envelope: Envelope) -> str:
         """Soon at first; a predecessor that takes long is asked for less often."""
-        times = int(envelope.headers.get("deferred", 0))
+        times = _count(envelope, "deferred")
         delay = DEFERRAL_MS if times < _SOON else self._ladder_ms[0]
         waiting = replace(envelope, headers={**envelope.headers, "deferred": times + 1})
         await self._broker.publish(self._queue, waiting, delay_ms=delay)
         return "deferred"
 
     async def _climb(self, envelope: Envelope, fault: MessageFault) -> str:
-        """The next rung of the ladder, or the park step; the park step itself never gives up."""
-        attempt = int(envelope.headers.get("attempt", 0))
+        """The next rung of the ladder, or the park step; that itself never gives up and keeps who did, and why."""
+        attempt = _count(envelope, "attempt")
         last = fault.final or attempt >= len(self._ladder_ms)
-        said = {**envelope.headers, "queue": self._queue, "reason": fault.reason, "attempt": attempt + 1}
+        said = {**envelope.headers, "attempt": attempt + 1}
+        if self._queue != PARK:
+            said |= {"queue": self._queue, "reason": fault.reason}
         log.warning("attempt_failed", queue=self._queue, message=envelope.message_id, reason=fault.reason)
         if last and self._queue != PARK:
             await self._broker.publish(PARK, replace(envelope, headers=said))
@@ -101,3 +103,9 @@ class Settling:
             await delivery.give_back()
         else:
             await delivery.ack()
+
+
+def _count(envelope: Envelope, header: str) -> int:
+    """How often, as we wrote it; what is no number is none of ours."""
+    value = envelope.headers.get(header, 0)
+    return value if isinstance(value, int) else 0

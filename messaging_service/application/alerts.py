@@ -22,6 +22,7 @@ class Alerts:
         self._operations = operations
         self._clock = clock
         self._kept_at: dict[str, int] = {}
+        self._told_alone: set[str] = set()
 
     async def begin(self, key: str, text: str) -> None:
         """Something is wrong; told unless it was told already."""
@@ -31,9 +32,11 @@ class Alerts:
             return
         self._kept_at[key] = now
         try:
-            first = await self._claim(key, now)
+            first = await self._claim(key, now) and key not in self._told_alone
+            self._told_alone.discard(key)
         except StoreDown:
             first = known is None
+            self._told_alone |= {key} if first else set()
         if first:
             await self._operations.tell(key, text)
 
@@ -49,9 +52,10 @@ class Alerts:
 
     async def end(self, key: str, text: str) -> None:
         """It is right again; told by whoever notices first."""
-        known = self._kept_at.pop(key, None)
+        known, alone = self._kept_at.pop(key, None), key in self._told_alone
+        self._told_alone.discard(key)
         try:
-            first = await self._store.delete(ALERTS, key)
+            first = await self._store.delete(ALERTS, key) or alone
         except StoreDown:
             first = known is not None
         if first:

@@ -64,7 +64,9 @@ class Park:
         await self._write(parked)
         if Step(parked.step) not in _STOPS_THE_MESSAGE:
             return []
-        await self._threads.set_state(parked.message, FilingState.PARKED)
+        stopped = await self._threads.set_state(parked.message, FilingState.PARKED)
+        if not stopped and await self._threads.filing(parked.message):
+            return []  # filed meanwhile: listed for a person, but there is nothing to tell the patient
         tenant = self._tenants.get(parked.tenant)
         if tenant is None or tenant.portal is None:
             return []
@@ -73,7 +75,7 @@ class Park:
 
     def _parked(self, envelope: Envelope) -> ParkedMessage:
         queue = str(envelope.headers.get("queue", Step.PARK))
-        step = step_of(queue)
+        step = _step_of(queue)
         ids = _identifiers(envelope.body)
         return ParkedMessage(
             id=f"{envelope.message_id}.{step}",
@@ -92,10 +94,16 @@ class Park:
 
     async def _write(self, parked: ParkedMessage) -> None:
         while not (await self._store.insert(PARKED, [to_document(parked)]))[0]:
-            known = await self._store.get(PARKED, parked.id)
-            if known is not None:  # parked before, replayed, and back again
-                await self._store.replace(PARKED, {**to_document(parked), "version": known["version"]})
+            known = await self._store.get(PARKED, parked.id)  # parked before, replayed, and back again
+            if known and await self._store.replace(PARKED, {**to_document(parked), "version": known["version"]}):
                 return
+
+
+def _step_of(queue: str) -> Step:
+    try:
+        return step_of(queue)
+    except ValueError:
+        return Step.PARK  # a queue of another version is parked all the same, under its name
 
 
 def _identifiers(body: bytes) -> _Identifiers:

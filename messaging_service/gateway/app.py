@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import HttpVersion11, web
 
-from messaging_service.application.submit import AfterReading, Writer
+from messaging_service.application.submit import AfterReading
 from messaging_service.gateway import health, messages, notices, threads
 from messaging_service.gateway.context import CONTEXT, WRITER, Context, language_of
 from messaging_service.gateway.problems import kind_of, problem_response
@@ -58,5 +58,5 @@ async def _answer_problems(
             log.exception("request_failed", route=str(request.match_info.route.resource), problem=kind.name)
         elif kind.status == 503:
             log.warning("request_refused", problem=kind.name, error=type(cause).__name__)
-        writer: Writer | None = request.get(WRITER)
+        writer = request.get(WRITER)
         return problem_response(error, writer.tenant if writer else None, language_of(request))

@@ -39,8 +39,8 @@ class Context:
 
 
 CONTEXT = web.AppKey("context", Context)
-WRITER = "writer"
-LANGUAGE = "language"
+WRITER = web.RequestKey("writer", Writer)
+LANGUAGE = web.RequestKey("language", str)
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}\Z"
 """Message and thread ids: Crockford base32, upper case."""
 
@@ -79,9 +79,8 @@ def id_in_path(request: web.Request) -> str:
 
 def language_of(request: web.Request) -> str:
     """The language for notices: what the message says, else what the browser prefers, else Dutch."""
-    said = request.get(LANGUAGE)
-    if said:
-        return str(said)
+    if said := request.get(LANGUAGE):
+        return said
     accepted = request.headers.get("Accept-Language", "")[:100]
     first = accepted.split(",")[0].split(";")[0].strip()
     return first or "nl"

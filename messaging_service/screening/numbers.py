@@ -27,7 +27,7 @@ class Numbers:
         """The number at `words[index]` in its canonical unit (`uur` counts 60 minutes); "" is no unit."""
         digits, letters = _split(words[index])
         value = self.words.get(words[index]) if not digits else _value(digits)
-        following = letters or (words[index + 1] if index + 1 < len(words) else "")
+        following = letters if digits and letters else words[index + 1] if index + 1 < len(words) else ""
         unit, factor = self.units.get(following, ("", 1.0))
         return (None if value is None else value * factor), unit
 

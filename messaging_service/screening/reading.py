@@ -14,6 +14,7 @@ _MARKS = {ord(c): " " for c in "\"'`´‘’‚‛“”„«»()[]{}<>*#@&$€�
 _MARKS |= {point: " " for point in range(0x20) if point != 10}
 _MARKS |= {ord("!"): ".", ord(";"): ".", ord(":"): ",", ord("¿"): " ", ord("…"): ".", ord("("): ",", ord(")"): ","}
 _DECIMAL = "\x7f"
+_ABBREVIATED = {f" {word}.": f" {word} " for word in ("dr", "drs", "mw", "mevr", "dhr", "prof", "mr", "mrs", "st", "nr")}
 
 
 @dataclass(slots=True)
@@ -61,11 +62,20 @@ def mark_stops(text: str) -> str:
     """`text` with blanks for punctuation, and stops and commas standing apart."""
     if "\n" in text:
         text = _break_lines(text)
-    text = text.translate(_MARKS)
+    text = _without_title_stops(text.translate(_MARKS))
     if _has_decimal(text):
         text = _protect_decimals(text)
     text = text.replace(".", " . ").replace(",", " , ").replace("?", " ? ")
     return text.replace(_DECIMAL, ".") if _DECIMAL in text else text
+
+
+def _without_title_stops(text: str) -> str:
+    """`dr. vos` is one sentence: the stop of a short form goes."""
+    padded = f" {text}"
+    for short, bare in _ABBREVIATED.items():
+        if short in padded:
+            padded = padded.replace(short, bare)
+    return padded[1:]
 
 
 def _break_lines(text: str) -> str:

@@ -116,6 +116,8 @@ async def test_where_the_hospital_says_so_an_unknown_outcome_is_parked(
     (parked,) = [one for one in await system.command("parked", "list") if one["message"] == answer.id]
     assert parked["reason"] == f"ack-unknown-{why}"
     await still_flows(system.patient("spijkenisse", number))
+    await system.epds["sein"].set_mode("normal")
+    await still_flows(client)
 
 
 async def test_while_the_epd_is_down_the_backlog_waits(system: System, number: str) -> None:

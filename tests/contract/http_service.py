@@ -12,11 +12,11 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -31,6 +31,7 @@ from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
 from tests.parts.mllp_peer import sandbox_epd
 
+T = TypeVar("T")
 TENANTS = Path(__file__).parents[2] / "deploy" / "tenants"
 NUMBER_CLAIMS = {"spijkenisse": "patient_number", "sein": "client_number"}
 LEXICON = """
@@ -116,15 +117,17 @@ class HttpService:
         """POST /v1/messages with a body that is sent as it is."""
         return self.send("POST", "/v1/messages", body=body, headers={"Content-Type": content_type, **headers})
 
-    def raw(self, request: bytes) -> bytes:
-        """Send bytes that need not be HTTP and read until the service hangs up."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
-            connection.sendall(request)
-            return b"".join(iter(lambda: connection.recv(65_536), b""))
+    def raw(self, request: bytes, until: bytes) -> bytes:
+        """Send bytes that need not be HTTP and read until `until` was read, or the service hangs up."""
+        return talk(self.port, request, until)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the service's own loop do `work`, on its parts for instance."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     def be(self, mode: str) -> None:
         """Have the EPD answer as told."""
-        asyncio.run_coroutine_threadsafe(self.epd.set_mode(mode), self.loop).result(PATIENCE)
+        self.run(self.epd.set_mode(mode))
 
     def filed(self, id: str, state: str = "filed", token: str | None = None) -> Answer:
         """The answer of GET /v1/messages/{id} once the message is that far."""
@@ -136,6 +139,16 @@ class HttpService:
 
         until(is_there)
         return found[-1]
+
+
+def talk(port: int, request: bytes, until: bytes) -> bytes:
+    """What a server on loopback says to `request` until `until` was read, or it hangs up."""
+    heard = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(request)
+        while until not in heard and (more := connection.recv(65_536)):
+            heard += more
+    return heard
 
 
 def until(condition: Callable[[], bool]) -> None:

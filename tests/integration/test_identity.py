@@ -24,8 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from messaging_service.adapters import identity
-from messaging_service.adapters.identity import IdentityDown, TokenVerifier
+from messaging_service.adapters import identity, key_set
+from messaging_service.adapters.identity import TokenVerifier
+from messaging_service.adapters.key_set import IdentityDown
 from messaging_service.application.submit import Writer
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Author, Identifier
@@ -517,8 +518,8 @@ BROKEN: dict[str, dict[str, Any]] = {
     "too deep": {"raw": b"[" * 100_000},
     "no set": {"raw": b"[]"},
     "keys no list": {"raw": b'{"keys": {}}'},
-    "huge": {"raw": json.dumps({"keys": [jwk(ES, "k1")]}).encode().ljust(identity.LONGEST_KEY_SET + 1)},
-    "too many": {"keys": [jwk(ES, "k1")] * (identity.MOST_KEYS + 1)},
+    "huge": {"raw": json.dumps({"keys": [jwk(ES, "k1")]}).encode().ljust(key_set.LONGEST_KEY_SET + 1)},
+    "too many": {"keys": [jwk(ES, "k1")] * (key_set.MOST_KEYS + 1)},
     "none": {"keys": []},
     "for encryption": {"keys": [jwk(ES, "k1", use="enc")]},
     "to sign with only": {"keys": [jwk(ES, "k1", key_ops=["sign"])]},
@@ -574,8 +575,8 @@ async def test_an_issuer_that_hangs(
     verifier: TokenVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An issuer that takes the connection and says nothing costs the time-out, no more."""
-    assert identity.FETCH_SECONDS == 5
-    monkeypatch.setattr(identity, "FETCH_SECONDS", 0.1)
+    assert key_set.FETCH_SECONDS == 5
+    monkeypatch.setattr(key_set, "FETCH_SECONDS", 0.1)
     server.may_answer.clear()
     with pytest.raises(IdentityDown):
         await verifier.verify(token(ES))

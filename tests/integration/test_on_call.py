@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
-from messaging_service.adapters import on_call, portal_webhook
-from messaging_service.adapters.on_call import MailServer, OnCallChannels
+from messaging_service.adapters import on_call_mail, portal_webhook
+from messaging_service.adapters.on_call import OnCallChannels
+from messaging_service.adapters.on_call_mail import MailServer
 from messaging_service.adapters.portal_webhook import WebhookSecret
 from messaging_service.application.ports import Alarm
 from messaging_service.domain.errors import OnCallUnreachable, SettingInvalid
@@ -322,9 +323,9 @@ async def test_both_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither answers: both time out, side by side, and the caller learns that nobody was told."""
-    assert on_call.SMTP_SECONDS == 10
+    assert on_call_mail.SMTP_SECONDS == 10
     monkeypatch.setattr(portal_webhook, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(on_call, "SMTP_SECONDS", 0.2)
+    monkeypatch.setattr(on_call_mail, "SMTP_SECONDS", 0.2)
     hook.hangs = True
     mail.may_answer.clear()
     with pytest.raises(OnCallUnreachable):
@@ -337,7 +338,7 @@ async def test_a_mail_server_that_does_not_part(
     mail: MailPeer, channels: Build, counted: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It took the letter and never answers QUIT: taken, or on-call would get the same letter without end."""
-    monkeypatch.setattr(on_call, "QUIT_SECONDS", 0.1)
+    monkeypatch.setattr(on_call_mail, "QUIT_SECONDS", 0.1)
     mail.may_part.clear()
     await channels(tenant(email=(ARTS,)), f"smtp://127.0.0.1:{mail.port}").page(ALARM)
     assert (len(mail.letters), counted) == (1, [("email", "taken")])
@@ -415,7 +416,7 @@ async def test_a_wrong_password(channels: Build, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "server"),
     [
-        ("smtp://mail.example", ("smtp", "mail.example", 25, None, None)),
+        ("smtp://127.0.0.1", ("smtp", "127.0.0.1", 25, None, None)),
         ("smtp+starttls://mail.example", ("smtp+starttls", "mail.example", 587, None, None)),
         ("smtps://u:p%3A@mail.example", ("smtps", "mail.example", 465, "u", "p:")),
         ("smtp://u:p@localhost:1025", ("smtp", "localhost", 1025, "u", "p")),
@@ -436,7 +437,7 @@ def test_mail_server_from_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["", "mail.example", "http://mail.example", "smtp://", "smtp://mail.example:x", "smtp://u:hunter2@mail.example"],
+    ["", "mail.example", "http://mail.example", "smtp://", "smtp://mail.example:x", "smtp://mail.example"],
 )
 def test_mail_server_settings_refused(setting: str) -> None:
     """No scheme, no host, no number, or a password in the clear: refused by name, password unseen."""

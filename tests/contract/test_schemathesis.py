@@ -1,0 +1,57 @@
+"""The gateway held to its OpenAPI by schemathesis: generated requests, good and bad, with a token and without.
+
+MESSAGING_FUZZ_EXAMPLES sets how many requests each operation is tried with (default 60; 2000 takes some minutes).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+
+from tests.contract.description import CONTRACTS
+from tests.contract.http_service import HttpService, http_service
+
+EXAMPLES = int(os.environ.get("MESSAGING_FUZZ_EXAMPLES", "60"))
+CONFIG = {
+    "checks": {
+        # what JSON Schema cannot say: bytes in UTF-8 (413), and which departments and words there are (422)
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "413", "422"]},
+        "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "413", "415"]},
+    }
+}
+api = schemathesis.openapi.from_path(CONTRACTS / "openapi.yaml", config=schemathesis.Config.from_dict(CONFIG))
+tried = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
+    """The whole service, shared by the tests of this file."""
+    with http_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def token(service: HttpService) -> str:
+    """A token that is accepted."""
+    return service.token("fuzz")
+
+
+@api.parametrize()
+@tried
+def test_with_token(case: Case, service: HttpService, token: str) -> None:
+    """Every answer to a patient is described, and what the description allows is what is accepted."""
+    case.call_and_validate(base_url=service.url, headers={"Authorization": f"Bearer {token}"})
+
+
+@api.include(path_regex="^/v1/").parametrize()
+@tried
+def test_without_token(case: Case, service: HttpService) -> None:
+    """Whatever is asked, nobody without a token gets anything but a described refusal."""
+    case.headers.pop("Authorization", None)
+    answer = case.call_and_validate(base_url=service.url)
+    assert answer.status_code in (401, 405)
