@@ -118,6 +118,10 @@ class Link:
             self._let_go(self._connection, grace)
             self._connection = None
 
+    def retire_channel(self, channel: AbstractChannel, grace: float) -> None:
+        """This channel has `grace` seconds for what is under way on it."""
+        self._let_go(channel, grace)
+
     async def close(self) -> None:
         """Close every connection, retired ones too."""
         self._closing.set()
@@ -181,14 +185,14 @@ class Link:
         self._failures = min(self._failures + 1, 10)
         self._due = asyncio.get_running_loop().time() + pause * random.uniform(0.5, 1)  # noqa: S311 - jitter
 
-    def _let_go(self, connection: AbstractConnection, grace: float) -> None:
-        task = asyncio.create_task(self._close_later(connection, grace))
+    def _let_go(self, retired: AbstractConnection | AbstractChannel, grace: float) -> None:
+        task = asyncio.create_task(self._close_later(retired, grace))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _close_later(self, connection: AbstractConnection, grace: float) -> None:
+    async def _close_later(self, retired: AbstractConnection | AbstractChannel, grace: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), grace)
         with suppress(BrokerDown):  # what cannot be closed in order is lost already
             async with answering(HEARTBEAT_SECONDS):
-                await connection.close()
+                await retired.close()

@@ -16,6 +16,9 @@ from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueMis
 
 PERSISTENT = 2
 
+RENEW_SECONDS = 1.0
+"""A channel that was refused is replaced at most this often."""
+
 
 class Publisher:
     """Publishes over one channel of `link`, confirms pipelined.
@@ -31,6 +34,7 @@ class Publisher:
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._numbers = itertools.count(1)
+        self._renew_due = 0.0
 
     async def publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
         """One persistent, mandatory publish; raises as `Broker.publish` says."""
@@ -53,6 +57,7 @@ class Publisher:
         except PublishError as error:
             raise QueueMissing(routing_key) from error
         except DeliveryError as error:
+            self._renew_channel(wire)
             raise QueueRefused(routing_key) from error
         except ChannelInvalidStateError as error:
             raise BrokerDown("the channel closed before anything was sent") from error
@@ -98,6 +103,18 @@ class Publisher:
             headers=dict(envelope.headers),
             delivery_mode=PERSISTENT,
         )
+
+    def _renew_channel(self, wire: Wire) -> None:
+        """After a refusal go on over a new channel.
+
+        RabbitMQ refuses on the old one for ever, when the limit that was reached is raised or cleared: a full
+        quorum queue tells its publishers to stop, and tells them to go on only when it is drained below that limit.
+        """
+        now = asyncio.get_running_loop().time()
+        if wire is self._wire and self._channel is not None and now >= self._renew_due:
+            self._renew_due = now + RENEW_SECONDS
+            self._link.retire_channel(self._channel, grace=self._timeout)
+            self._channel = self._wire = None
 
     def _retire(self, wire: Wire) -> None:
         """After a time-out go on over a new connection, lest every later publish wait as long for a dead one.

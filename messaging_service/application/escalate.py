@@ -12,6 +12,9 @@ from messaging_service.domain.errors import Conflict, MessageFault, StoreDown
 from messaging_service.domain.events import MessageAccepted, MessageEscalated
 from messaging_service.tenants import Tenant
 
+_COUNTED_FOR_MS = 3_600_000
+"""How long an open alarm answers for its thread; what comes after rings again, for nobody may have heard it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAlarm:
@@ -23,6 +26,10 @@ class StoredAlarm:
     raised_at: int
     messages: tuple[str, ...]
     version: int = 1
+
+    def answers_for(self, now: int) -> bool:
+        """Whether a message that comes now is counted under this alarm instead of ringing."""
+        return self.state == "open" and now - self.raised_at < _COUNTED_FOR_MS
 
 
 @dataclass(slots=True)
@@ -72,7 +79,7 @@ class Escalate:
         except StoreDown:
             return None
         alarm = from_document(document, StoredAlarm) if document else None
-        return alarm if alarm and alarm.state == "open" else None
+        return alarm if alarm and alarm.answers_for(self._clock()) else None
 
     async def _record(self, event: MessageAccepted) -> None:
         try:
@@ -88,8 +95,8 @@ class Escalate:
         if document is None:
             raise Conflict(f"alarm of {event.thread}")
         known = from_document(document, StoredAlarm)
-        messages = (*known.messages, event.message) if known.state == "open" else (event.message,)
-        changed = replace(fresh, messages=messages[-100:], version=known.version)
-        if known.state == "open":
-            changed = replace(changed, raised_at=known.raised_at)
+        changed = replace(fresh, version=known.version)
+        if known.answers_for(self._clock()):
+            messages = tuple(dict.fromkeys((*known.messages, event.message)))
+            changed = replace(changed, messages=messages[-100:], raised_at=known.raised_at)
         await self._store.replace(ALARMS, to_document(changed))

@@ -80,7 +80,7 @@ class File:
         if line is None:
             raise MessageFault("tenant_unknown")
         filing = await self._threads.filing(event.message)
-        if filing is None:
+        if filing is None or filing.tenant != event.tenant:
             raise MessageFault("not_in_store", final=True)
         if filing.state is FilingState.FILED:
             return self._filed(line, filing, event)
@@ -110,10 +110,19 @@ class File:
         now = self._clock()
         self._require_sendable(line, filing, now)
         frame = line.template.render(await self._document(line, message, filing.control_id, now))
-        filing = await self._change(filing.sending(now))
-        acknowledgement = await self._exchange(line, filing, frame, message, attempt)
+        await self._access_log.record(_entry(message))
+        sending = await self._change(filing.sending(now))
+        try:
+            acknowledgement = await self._exchange(line, sending, frame, message)
+        except EpdDown:
+            await self._change(sending.unsent(filing))
+            raise
+        except AckUnknown as problem:
+            raise await self._unanswered(line, sending, attempt, problem.why) from problem
+        except AckUnreadable as problem:
+            raise await self._unanswered(line, sending, attempt, Unanswered.GARBLED) from problem
         line.silences = 0
-        return await self._record(line, filing, acknowledgement, message, attempt)
+        return await self._record(line, sending, acknowledgement, attempt)
 
     def _require_sendable(self, line: EpdLine, filing: Filing, now: int) -> None:
         """A message that another worker is sending waits; one whose worker died on it is of unknown outcome."""
@@ -123,7 +132,7 @@ class File:
         if filing.state is FilingState.SENDING and now - filing.attempts[-1].sent_at < under_way_ms:
             raise Deferred
         if line.tenant.epd.policy.on_unknown == "park":
-            raise MessageFault("ack_unknown", final=True)
+            raise MessageFault("ack-unknown", final=True)
 
     async def _document(self, line: EpdLine, message: StoredMessage, control_id: str, now: int) -> FilingDocument:
         patient = await self._patients.load(message.patient)
@@ -138,7 +147,7 @@ class File:
         return FilingDocument(
             message_id=message.id,
             control_id=control_id,
-            thread=None if message.place == 1 else message.thread,
+            thread=None if message.place == 1 or message.id == message.thread else message.thread,
             written_at=datetime.fromtimestamp(message.accepted_at / 1000, zone),
             sent_at=datetime.fromtimestamp(now / 1000, zone),
             identifiers=submission.identifiers,
@@ -156,20 +165,9 @@ class File:
             original_note=content.typed_format is BodyFormat.HTML,
         )
 
-    async def _exchange(
-        self, line: EpdLine, filing: Filing, frame: bytes, message: StoredMessage, attempt: int
-    ) -> Acknowledgement:
+    async def _exchange(self, line: EpdLine, filing: Filing, frame: bytes, message: StoredMessage) -> Acknowledgement:
         control_id, urgent = filing.attempts[-1].control_id, message.lane == Lane.URGENT
-        try:
-            raw = await line.epd.exchange(frame, control_id, partition=message.patient, urgent=urgent)
-            return parse_ack(raw)
-        except EpdDown:
-            await self._change(filing.unsent())
-            raise
-        except AckUnknown as problem:
-            raise await self._unanswered(line, filing, attempt, problem.why) from problem
-        except AckUnreadable as problem:
-            raise await self._unanswered(line, filing, attempt, Unanswered.GARBLED) from problem
+        return parse_ack(await line.epd.exchange(frame, control_id, partition=message.patient, urgent=urgent))
 
     async def _unanswered(self, line: EpdLine, filing: Filing, attempt: int, why: Unanswered) -> EpdDown | MessageFault:
         """What to raise: silence to one message is counted against it, silence to all is the EPD's fault."""
@@ -179,11 +177,10 @@ class File:
         if line.silences >= _SILENCES_UNTIL_DOWN:
             return EpdDown(f"{line.tenant.id}: no acknowledgement, {line.silences} times in a row")
         verdict = line.tenant.epd.policy.judge_unknown(why, attempt)
+        await self._tell_of_refusals(line, verdict)
         return MessageFault(verdict.reason, final=verdict.action is Action.PARK)
 
-    async def _record(
-        self, line: EpdLine, filing: Filing, ack: Acknowledgement, message: StoredMessage, attempts: int
-    ) -> Filing:
+    async def _record(self, line: EpdLine, filing: Filing, ack: Acknowledgement, attempts: int) -> Filing:
         sent = filing.attempts[-1]
         now = self._clock()
         answered = Attempt(sent.control_id, sent.sent_at, ack.code, ack.error, ack.control_id, now, ack.digest)
@@ -191,7 +188,6 @@ class File:
         filed = verdict.action is Action.FILED
         filing = await self._change(filing.answered(answered, FilingState.FILED if filed else FilingState.WAITING))
         self._meter.acknowledged(line.tenant.id, filing.lane, ack.code, now - filing.accepted_at)
-        await self._access_log.record(_entry(message, "success" if filed else "refused"))
         await self._tell_of_refusals(line, verdict)
         if not filed:
             raise MessageFault(verdict.reason, final=verdict.action is Action.PARK)
@@ -214,7 +210,7 @@ class File:
             raise Deferred from problem
 
 
-def _entry(message: StoredMessage, outcome: str) -> AccessEntry:
+def _entry(message: StoredMessage) -> AccessEntry:
     return AccessEntry(
         tenant=message.tenant,
         patient=message.patient,
@@ -225,5 +221,4 @@ def _entry(message: StoredMessage, outcome: str) -> AccessEntry:
         object=message.id,
         purpose="filing in the EPD",
         basis="treatment",
-        outcome=outcome,
     )

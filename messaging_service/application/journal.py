@@ -107,14 +107,19 @@ class Journal:
 
     async def flush(self, state: str = "running") -> None:
         """Write what is settled and how far the numbers are complete. Raises StoreDown."""
-        if self._unwritten is None and self._settled:
+        await self._write_batch()
+        if self._settled:
             entries, self._settled = tuple(self._settled), []
             self._batches += 1
             self._unwritten = to_document(self._batch(entries))
+            await self._write_batch()
+        await self._beat(state)
+
+    async def _write_batch(self) -> None:
+        """One that the store did not confirm goes first and as it was, so that it is there once."""
         if self._unwritten is not None:
             await self._store.insert(JOURNAL, [self._unwritten])
             self._unwritten = None
-        await self._beat(state)
 
     def _batch(self, entries: tuple[JournalEntry, ...]) -> JournalBatch:
         numbers, now = [entry.number for entry in entries], self._clock()
@@ -124,6 +129,8 @@ class Journal:
     async def _beat(self, state: str) -> None:
         now, known = self._clock(), self._run_document
         oldest = min((*self._in_flight, *(entry.number for entry in self._settled)), default=self._issued + 1)
+        if oldest <= self._issued:
+            state = "running"  # a run is closed when all its numbers are written down, not before
         if known is None:
             known = GatewayRun(self.run, now, now, oldest - 1, state)
             await self._store.insert(RUNS, [to_document(known)])

@@ -84,31 +84,35 @@ class Ledger:
         Before anything is called lost a second look is taken: a depth can read 0 while a broker restarts, and a
         message is in no queue while a worker has it in hand.
         """
-        report = await self._pass()
+        report, settled = await self._pass()
         if report.lost:
             await asyncio.sleep(_SECOND_LOOK_SECONDS)
-            report = await self._pass()
+            report, settled = await self._pass()
+        for batch in settled:
+            await self._store.replace(JOURNAL, {**to_document(batch), "state": "settled"})
         return report
 
-    async def _pass(self) -> LedgerReport:
+    async def _pass(self) -> tuple[LedgerReport, list[JournalBatch]]:
         report = LedgerReport()
         depths = await self._broker.depths(self._queues)
-        await self._check_journal(report, depths)
+        settled = await self._check_journal(report, depths)
         await self._check_filings(report)
         await self._check_runs(report)
         report.parked = await self._store.count(PARKED, "by_state", {"state": "parked"})
-        return report
+        return report, settled
 
-    async def _check_journal(self, report: LedgerReport, depths: Mapping[str, Depth]) -> None:
-        above = ""
-        while batches := await self._store.find(JOURNAL, "by_state", {"state": "open"}, above=above, limit=_PAGE):
-            for document in batches:
-                await self._check_batch(report, from_document(document, JournalBatch), depths)
-            if len(batches) < _PAGE:
-                return
-            above = batches[-1]["order"]
+    async def _check_journal(self, report: LedgerReport, depths: Mapping[str, Depth]) -> list[JournalBatch]:
+        """Those of the open batches that are settled."""
+        settled, above = [], ""
+        while found := await self._store.find(JOURNAL, "by_state", {"state": "open"}, above=above, limit=_PAGE):
+            batches = [from_document(document, JournalBatch) for document in found]
+            settled += [batch for batch in batches if await self._is_settled(report, batch, depths)]
+            if len(found) < _PAGE:
+                break
+            above = batches[-1].order
+        return settled
 
-    async def _check_batch(self, report: LedgerReport, batch: JournalBatch, depths: Mapping[str, Depth]) -> None:
+    async def _is_settled(self, report: LedgerReport, batch: JournalBatch, depths: Mapping[str, Depth]) -> bool:
         missing = await self._missing([entry.message for entry in batch.entries])
         settled = True
         for entry in batch.entries:
@@ -120,11 +124,11 @@ class Ledger:
                 self._place(report, entry, depths)
             elif entry.outcome is Outcome.UNKNOWN:
                 report.unconfirmed.append(entry.message)
-        if settled and self._clock() - batch.at > _SETTLED_AFTER_MS:
-            await self._store.replace(JOURNAL, {**to_document(batch), "state": "settled"})
+        return settled and self._clock() - batch.at > _SETTLED_AFTER_MS
 
     async def _missing(self, ids: list[str]) -> set[str]:
-        stored = await self._store.get_many(MESSAGES, ids)
+        """A message is stored when its filing is, which is written last."""
+        stored = await self._store.get_many(FILINGS, ids)
         rest = [id for id in ids if id not in stored]
         parked = await self._store.get_many(PARKED, [f"{id}.persist" for id in rest]) if rest else {}
         return {id for id in rest if f"{id}.persist" not in parked}
@@ -160,7 +164,7 @@ class Ledger:
                     report.late.extend(document["id"] for document in late)
 
     async def _check_runs(self, report: LedgerReport) -> None:
-        for document in await self._store.find(RUNS, "by_state", {"state": "running"}, limit=_PAGE):
+        for document in await self._store.find(RUNS, "by_state", {"state": "running"}, descending=True, limit=_PAGE):
             run = from_document(document, GatewayRun)
             if self._clock() - run.seen_at < _RUN_IS_DEAD_AFTER_MS:
                 continue

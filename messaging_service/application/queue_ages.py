@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES
+from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES, PARKED
+from messaging_service.application.journal import Outcome
 from messaging_service.application.ports import Clock, Depth, DocumentStore
 from messaging_service.application.topology import file_queue, persist_queue
 from messaging_service.domain.filing import OPEN_STATES
@@ -50,10 +52,21 @@ class QueueAges:
             batches = await self._store.find(
                 JOURNAL, "by_state", {"state": "open"}, below=below, descending=True, limit=_PAGE
             )
-            entries = [entry for batch in batches for entry in batch["entries"] if entry["lane"] == lane][:500]
-            stored = await self._store.get_many(MESSAGES, [entry["message"] for entry in entries])
-            missing = [entry["at"] for entry in entries if entry["message"] not in stored]
+            entries = [entry for batch in batches for entry in batch["entries"] if _may_wait(entry, lane)][:500]
+            gone = await self._gone([entry["message"] for entry in entries])
+            missing = [entry["at"] for entry in entries if entry["message"] not in gone]
             if not missing:
                 return oldest
             oldest, below = min(oldest, *missing), batches[-1]["order"]
         return oldest
+
+    async def _gone(self, messages: list[str]) -> set[str]:
+        """Those that are stored or parked, and so in the persist queue no more."""
+        stored = await self._store.get_many(MESSAGES, messages)
+        rest = {f"{message}.persist": message for message in messages if message not in stored}
+        parked = await self._store.get_many(PARKED, list(rest)) if rest else {}
+        return {*stored, *(rest[id] for id in parked)}
+
+
+def _may_wait(entry: Mapping[str, Any], lane: Lane) -> bool:
+    return bool(entry["lane"] == lane and entry["outcome"] != Outcome.FAILED)

@@ -25,6 +25,8 @@ _STATES = {
     FilingState.PARKED: State.PARKED,
     FilingState.CLOSED: State.CLOSED,
 }
+_STATES_BEFORE = {"parked": State.PARKED, "closed": State.CLOSED}
+"""Of a message that is not stored, by what became of it at the persist step."""
 _MESSAGES_SHOWN = 200
 
 
@@ -81,11 +83,7 @@ class Reader:
         key = await self._enter(reader)
         stored = await self._threads.message(id)
         if stored is None:
-            if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
-                raise NotFound
-            parked = await self._store.get(PARKED, f"{id}.persist")
-            state = State.PARKED if parked and parked["state"] == "parked" else State.ACCEPTED
-            return MessageView(id, id, state)
+            return await self._not_stored(reader, key, id)
         patient = await self._own(reader, stored)
         filing = await self._threads.filing(id)
         await self._log(reader, patient.id, "message", id)
@@ -100,9 +98,9 @@ class Reader:
         key = await self._enter(reader)
         stored = await self._threads.thread(id)
         if stored is None:
-            if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
-                raise NotFound
-            return ThreadView(id, "open", 0, "", (MessageView(id, id, State.ACCEPTED),))
+            if await self._threads.message(id):
+                raise NotFound  # a message in another thread opens none of its own
+            return ThreadView(id, "open", 0, "", (await self._not_stored(reader, key, id),))
         patient = await self._own(reader, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
         await self._log(reader, patient.id, "thread", id)
@@ -125,6 +123,12 @@ class Reader:
         key = self._patients.key(reader.tenant.id, reader.identifiers)
         await self._accounts.require_open(reader.tenant.id, key)
         return key
+
+    async def _not_stored(self, reader: Writer, key: str, id: str) -> MessageView:
+        if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
+            raise NotFound
+        parked = await self._store.get(PARKED, f"{id}.persist")
+        return MessageView(id, id, _STATES_BEFORE.get(parked["state"] if parked else "", State.ACCEPTED))
 
     async def _own(self, reader: Writer, thing: StoredMessage | StoredThread) -> Patient:
         id = await self._patients.find(reader.tenant.id, reader.identifiers)

@@ -82,9 +82,9 @@ class Filing:
         """Whether the last sending is without an acknowledgement."""
         return bool(self.attempts) and self.attempts[-1].code == UNKNOWN
 
-    def unsent(self) -> Filing:
-        """Nothing left after all: as before `sending`."""
-        return replace(self, state=FilingState.WAITING, attempts=self.attempts[:-1])
+    def unsent(self, before: Filing) -> Filing:
+        """Nothing left after all: as `before` the sending, with an earlier unknown one that it had replaced."""
+        return replace(before, version=self.version)
 
     def unanswered(self) -> Filing:
         """Sent, and nobody knows what became of it."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.parts.mongo import MongoServer
-from tests.parts.patient import URGENT, Answer, Patient
+from tests.parts.patient import URGENT, Answer, Patient, accepted_again
 from tests.parts.rabbit import RabbitNode
 from tests.parts.system import System
 from tests.parts.waiting import until
@@ -20,18 +20,6 @@ async def timed_post(patient: Patient, body: str, *, key: str) -> tuple[Answer, 
     """The answer and how many seconds it took."""
     begun = time.monotonic()
     return await patient.post("Vraag", body, key=key), time.monotonic() - begun
-
-
-async def accepted_again(patient: Patient, body: str, *, key: str) -> Answer:
-    """The first 202 that a portal gets which tries again and again."""
-
-    async def attempt() -> Answer | None:
-        answer = await patient.post("Vraag", body, key=key)
-        return answer if answer.status == 202 else None
-
-    found = await until(attempt, "a 202")
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])

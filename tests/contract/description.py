@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,33 @@ class HttpDescription(Described):
                     values = {"": media["example"]} if "example" in media else {n: e["value"] for n, e in named}
                     for name, value in values.items():
                         yield f"{place} {name}", media["schema"], json.loads(json.dumps(value))
+
+
+class EventDescription(Described):
+    """The description of what travels through the queues and out by webhook."""
+
+    def __init__(self) -> None:
+        super().__init__(CONTRACTS / "asyncapi.yaml")
+
+    def channel_of(self, address: str) -> dict[str, Any]:
+        """The channel that has `address` with its parameters filled in."""
+        (found,) = (c for c in self.document["channels"].values() if c["address"] and _fits(address, c["address"]))
+        return dict(found)
+
+    def hold(self, messages: Mapping[str, Any], name: str, headers: Mapping[str, Any], body: bytes) -> None:
+        """Fail unless one of `messages` has that name and its headers and payload are as described."""
+        candidates = [m for m in map(self.followed, messages.values()) if m["name"] == name]
+        assert candidates, name
+        wrong = [self.message_errors(message, headers, body) for message in candidates]
+        assert [] in wrong, (name, wrong)
+
+    def message_errors(self, message: Mapping[str, Any], headers: Mapping[str, Any], body: bytes) -> list[str]:
+        """What is wrong with headers and body of a message."""
+        said = [trait["headers"] for trait in map(self.followed, message.get("traits", [])) if "headers" in trait]
+        wrong = [error for schema in said for error in self.errors(dict(headers), schema)]
+        return wrong + self.errors(json.loads(body), message["payload"])
+
+
+def _fits(address: str, template: str) -> bool:
+    pattern = re.sub(r"\\\{\w+\\\}", r"[a-z0-9_-]+", re.escape(template))
+    return re.fullmatch(pattern, address) is not None

@@ -256,9 +256,9 @@ def _tenant(tenant: str, issuer: Issuer, epd: int, callee: str) -> str:
     }
     for name, value in values.items():
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
-    requests = LIMITED if tenant == "sein" else 1_000_000
+    most = LIMITED if tenant == "sein" else 1_000_000
     portal = f'[portal]\nwebhook = "{callee}/portal"\nsecret = "{SECRET}"\n'
-    return f"{toml}\n{portal}[limits]\nrequests_per_minute = {requests}\n"
+    return f"{toml}\n{portal}[limits]\nrequests_per_minute = {most}\nmessages_per_hour = {most}\n"
 
 
 async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: AsyncExitStack) -> str:

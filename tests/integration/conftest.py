@@ -11,7 +11,7 @@ import pytest
 from messaging_service.adapters import embedded_queue
 from messaging_service.adapters.embedded_queue import EmbeddedBroker
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
-from messaging_service.application import topology
+from messaging_service.application import ledger, topology
 from messaging_service.application.collections import ALL
 from messaging_service.config import load_tenants
 from messaging_service.crypto.keyring import Keyring
@@ -43,6 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_queue, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(topology, "DEFERRAL_MS", DEFERRAL_MS)
     monkeypatch.setattr(settling, "DEFERRAL_MS", DEFERRAL_MS)
+    monkeypatch.setattr(ledger, "_SECOND_LOOK_SECONDS", 0.001)
     monkeypatch.setattr(runner, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(runner, "_TRIAL_SECONDS", 0.3)
 

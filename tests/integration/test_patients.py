@@ -114,7 +114,8 @@ async def test_an_unknown_patient_is_final(service: Service) -> None:
 async def test_numbers_and_names_are_nowhere_to_be_read(service: Service, tmp_path: Path) -> None:
     """Neither the database's files nor the patient's repr show number, name or key."""
     patient = await service.patients.ensure("spijkenisse", BOTH, "A. Jansen")
-    written = b"".join(path.read_bytes() for path in tmp_path.glob("documents.sqlite*"))
+    files = await asyncio.to_thread(lambda: list(tmp_path.glob("documents.sqlite*")))
+    written = b"".join([await asyncio.to_thread(path.read_bytes) for path in files])
     for secret in (b"999911120", b"A. Jansen", patient.dek):
         assert secret not in written
         assert secret not in repr(patient).encode()

@@ -62,7 +62,8 @@ async def test_a_store_that_fails_at_any_write(service: Service, collection: obj
     await service.persist(enveloped(event))
     (stored,) = await service.threads.messages_in(event.thread)
     assert await service.threads.filing(stored.id) is not None
-    assert stored.id in {entry["object"] for entry in await service.all(ACCESS_LOG, "of_patient", patient=stored.patient)}
+    logged = await service.all(ACCESS_LOG, "of_patient", patient=stored.patient)
+    assert stored.id in {entry["object"] for entry in logged}
 
 
 async def test_one_thread_keeps_the_order_of_the_queue(service: Service) -> None:

@@ -111,8 +111,8 @@ async def test_set_state_wins_a_race_but_never_over_filed(service: Service) -> N
 
 async def test_threads_page_by_order(service: Service) -> None:
     """Threads opened in the same millisecond page without a gap or a repeat, newest first."""
-    for n in range(5):
-        await service.threads.add(StoredThread.opened(f"t{n}", "spijkenisse", "patient", START), message(f"t{n}", f"t{n}"))
+    for id in ("t0", "t1", "t2", "t3", "t4"):
+        await service.threads.add(StoredThread.opened(id, "spijkenisse", "patient", START), message(id, id))
     seen, below = [], None
     while page := await service.threads.threads_of("patient", below=below, limit=2):
         seen += [thread.id for thread in page]

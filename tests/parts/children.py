@@ -104,13 +104,15 @@ class Children:
         """What it wrote so far, in all its lives."""
         return self.log_file(name).read_text(errors="replace")
 
-    async def command(self, *arguments: str, given: str = "") -> Done:
-        """Run `messaging-service ARGUMENTS` to its end."""
+    async def command(
+        self, *arguments: str, given: str = "", environment: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run `messaging-service ARGUMENTS` to its end, in `environment` when that is given."""
         child = await asyncio.create_subprocess_exec(
             *CLI,
             *arguments,
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **(environment or self.environment)},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

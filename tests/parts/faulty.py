@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from messaging_service.adapters.embedded_queue import EmbeddedBroker
-from messaging_service.application.ports import Broker, Collection, Delivery, Depth, Document, DocumentStore, Envelope
-from messaging_service.application.ports import Topology
+from messaging_service.application.ports import (
+    Broker,
+    Collection,
+    Delivery,
+    Depth,
+    Document,
+    DocumentStore,
+    Envelope,
+    Topology,
+)
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, StoreDown
 
 T = TypeVar("T")
@@ -75,9 +83,7 @@ class FaultyStore(DocumentStore):
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
         return await self._through("get_many", collection.name, lambda: self.inner.get_many(collection, ids))
 
-    async def find(
-        self, collection: Collection, index: str, equal: Mapping[str, Any], **limits: Any
-    ) -> list[Document]:
+    async def find(self, collection: Collection, index: str, equal: Mapping[str, Any], **limits: Any) -> list[Document]:
         return await self._through("find", collection.name, lambda: self.inner.find(collection, index, equal, **limits))
 
     async def count(self, collection: Collection, index: str, equal: Mapping[str, Any]) -> int:
@@ -98,13 +104,47 @@ class FaultyStore(DocumentStore):
         await self.inner.close()
 
 
+class WatchedDelivery(Delivery):
+    """A delivery with something done before its acknowledgement."""
+
+    def __init__(self, inner: Delivery, before_ack: Hook | None) -> None:
+        self.queue = inner.queue
+        self.envelope = inner.envelope
+        self.delivery_count = inner.delivery_count
+        self._inner = inner
+        self._before_ack = before_ack
+
+    async def ack(self) -> None:
+        if self._before_ack is not None:
+            await self._before_ack()
+        await self._inner.ack()
+
+    async def give_back(self) -> None:
+        await self._inner.give_back()
+
+
+class WatchedDeliveries:
+    """Deliveries, each watched; any number of tasks may share it."""
+
+    def __init__(self, inner: AsyncIterator[Delivery], before_ack: Hook | None) -> None:
+        self._inner = inner
+        self._before_ack = before_ack
+
+    def __aiter__(self) -> WatchedDeliveries:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        return WatchedDelivery(await anext(self._inner), self._before_ack)
+
+
 class FaultyBroker(Broker):
-    """`down` fails every call and ends every consumer's luck; `unknown` publishes, and says it does not know."""
+    """`down` fails every call; `unknown` publishes, and says it does not know; `before_ack` may look, or raise."""
 
     def __init__(self, inner: EmbeddedBroker) -> None:
         self.inner = inner
         self.down = False
         self.unknown: set[str] = set()
+        self.before_ack: Hook | None = None
         self.published: list[tuple[str, str, int]] = []
 
     async def open(self) -> None:
@@ -125,7 +165,7 @@ class FaultyBroker(Broker):
     async def consume(self, queue: str, prefetch: int) -> AsyncIterator[AsyncIterator[Delivery]]:
         self._check()
         async with self.inner.consume(queue, prefetch) as deliveries:
-            yield deliveries
+            yield WatchedDeliveries(deliveries, self.before_ack)
 
     async def depths(self, queues: Sequence[str]) -> dict[str, Depth]:
         self._check()

@@ -71,3 +71,15 @@ class Patient:
             return await self.status(id) == status
 
         await until(is_so, f"{id} is {status}", seconds)
+
+
+async def accepted_again(patient: Patient, body: str, *, key: str) -> Answer:
+    """The first 202 that a portal gets which tries again and again."""
+
+    async def attempt() -> Answer | None:
+        answer = await patient.post("Vraag", body, key=key)
+        return answer if answer.status == 202 else None
+
+    found = await until(attempt, "a 202")
+    assert found is not None
+    return found

@@ -116,7 +116,12 @@ class Service:
     """One process's parts. `another` is a second process over the same store, queues and keys."""
 
     def __init__(
-        self, store: FaultyStore, broker: FaultyBroker, tenants: Mapping[str, Tenant], keyring: Keyring, clock: MovedClock
+        self,
+        store: FaultyStore,
+        broker: FaultyBroker,
+        tenants: Mapping[str, Tenant],
+        keyring: Keyring,
+        clock: MovedClock,
     ) -> None:
         self.store = store
         self.broker = broker
@@ -209,13 +214,17 @@ class Service:
                 found.append((await asyncio.wait_for(anext(deliveries), PATIENCE)).envelope)
         return found
 
-    async def holds(self, queue: str, number: int) -> list[Envelope]:
-        """What a queue holds once it holds so many."""
+    async def arrives(self, queue: str, number: int = 1) -> None:
+        """Wait until a queue holds so many."""
 
         async def enough() -> bool:
             return (await self.broker.depths([queue]))[queue].ready >= number
 
         await eventually(enough)
+
+    async def holds(self, queue: str, number: int) -> list[Envelope]:
+        """What a queue holds once it holds so many."""
+        await self.arrives(queue, number)
         return await self.queued(queue)
 
     @asynccontextmanager

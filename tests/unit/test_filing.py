@@ -63,10 +63,10 @@ def test_a_new_control_id_after_every_answer() -> None:
 
 
 def test_unsent_is_as_before() -> None:
-    """A sending of which nothing left is taken back, control id and all."""
-    refused = answer(FRESH.sending(2_000), "AE")
-    assert refused.sending(3_000).unsent() == refused
-    assert FRESH.sending(2_000).unsent() == FRESH
+    """A sending of which nothing left is taken back, control id and all; an unknown one before it stays on record."""
+    refused, unknown = answer(FRESH.sending(2_000), "AE"), FRESH.sending(2_000).unanswered()
+    for before in (FRESH, refused, unknown):
+        assert before.sending(3_000).unsent(before) == before
 
 
 def test_answered_replaces_the_last_attempt() -> None:
