@@ -35,9 +35,12 @@ from messaging_service.application.park import Mend
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
 from messaging_service.application.queue_ages import QueueAges
+from messaging_service.application.receive import Receive
+from messaging_service.application.receive_replies import Replies
 from messaging_service.application.relations import Relations
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import topology
+from messaging_service.application.unmatched import UnmatchedDocuments
 from messaging_service.config import Settings, load_tenants
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import ServerFault, SettingInvalid
@@ -100,6 +103,34 @@ class Parts:
     def mend(self) -> Mend:
         """What operations do with parked messages."""
         return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def unmatched(self) -> UnmatchedDocuments:
+        """The clinicians' documents that belong to no thread for certain."""
+        return UnmatchedDocuments(store=self.store, keyring=self.keyring, alerts=self.alerts)
+
+    def replies(self) -> Replies:
+        """What puts clinicians' documents into threads."""
+        return Replies(
+            store=self.store,
+            keyring=self.keyring,
+            patients=self.patients,
+            threads=self.threads,
+            unmatched=self.unmatched(),
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def receive(self) -> Receive:
+        """What answers the messages of an EPD."""
+        return Receive(
+            store=self.store,
+            broker=self.broker,
+            keyring=self.keyring,
+            replies=self.replies(),
+            alerts=self.alerts,
+            meter=self.metrics,
+            clock=self.clock,
+        )
 
     def epd_lines(self) -> dict[str, EpdLine]:
         """A connection pool and a compiled template for each tenant's EPD."""

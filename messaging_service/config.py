@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from MESSAGING_* variables.
+    """Settings from MESSAGING_* variables; one that is empty counts as not set.
 
     Raises:
         SettingInvalid: a variable is missing or malformed; the message names it.
@@ -59,7 +59,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {
         field.name: environment[variable]
         for field in msgspec.structs.fields(Settings)
-        if (variable := f"MESSAGING_{field.name.upper()}") in environment
+        if environment.get(variable := f"MESSAGING_{field.name.upper()}")
     }
     values: dict[str, object] = {**given}
     if "ladder_ms" in given:
@@ -77,7 +77,9 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _as_variable(problem: str) -> str:
-    return re.sub(r"`\$?\.?(\w+)`", lambda found: f"MESSAGING_{found[1].upper()}", problem)
+    return re.sub(
+        r"(?:`\$\.|required field `)(\w+)(?:\[\d+\])?`", lambda found: f"MESSAGING_{found[1].upper()}", problem
+    )
 
 
 def _check_scheme(variable: str, value: str, schemes: tuple[str, ...]) -> None:
@@ -105,9 +107,26 @@ def load_tenants(folder: Path, environment: Mapping[str, str] = os.environ) -> d
 def load_tenant(path: Path, environment: Mapping[str, str] = os.environ) -> Tenant:
     """One tenant's file. Raises SettingInvalid naming the file and the place in it."""
     try:
-        return msgspec.convert(_expand(tomllib.loads(path.read_text("utf-8")), environment, path), Tenant)
+        given = _expand(tomllib.loads(path.read_text("utf-8")), environment, path)
+        tenant = msgspec.convert(given, Tenant)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
         raise SettingInvalid(f"{path}: {problem}") from problem
+    for key in _unknown_keys(given, msgspec.to_builtins(tenant), "$"):
+        raise SettingInvalid(f"{path}: unknown key `{key}`")
+    return tenant
+
+
+def _unknown_keys(given: object, known: object, place: str) -> Iterator[str]:
+    """Keys that were given and not understood: where a table is a dataclass, msgspec passes over them in silence."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        for key, value in given.items():
+            if key in known:
+                yield from _unknown_keys(value, known[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key}"
+    elif isinstance(given, list) and isinstance(known, list | tuple):
+        for number, (one, understood) in enumerate(zip(given, known, strict=False)):
+            yield from _unknown_keys(one, understood, f"{place}[{number}]")
 
 
 def _expand(value: object, environment: Mapping[str, str], path: Path) -> object:
@@ -139,3 +158,5 @@ def read_secret(value: str) -> str:
         return Path(value.removeprefix("file:")).read_text("utf-8").rstrip("\n")
     except OSError as problem:
         raise SettingInvalid(f"secret {value}: {problem.strerror}") from problem
+    except UnicodeDecodeError:  # its exception carries what was read
+        raise SettingInvalid(f"secret {value}: not text in UTF-8") from None

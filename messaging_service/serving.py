@@ -21,6 +21,7 @@ from messaging_service.config import Settings
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
 from messaging_service.gateway.app import build_app
+from messaging_service.gateway.connection import GatewayRunner
 from messaging_service.gateway.context import Context
 from messaging_service.gateway.health import Checks, add_routes
 from messaging_service.gateway.limits import RateLimit
@@ -28,6 +29,7 @@ from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Tenant
 from messaging_service.transport import is_loopback
 from workers.process import run_steps
+from workers.receive import listening, run_listeners
 
 log = structlog.get_logger()
 
@@ -99,26 +101,35 @@ def checks(parts: Parts) -> Checks:
     return Checks(parts.broker, parts.store, parts.metrics, parts.ages(), parts.queues)
 
 
-async def serve_workers(parts: Parts, steps: Sequence[Step], stop: asyncio.Event, listen: str | None) -> None:
-    """Run worker steps until `stop`; health and metrics on `listen` when given."""
-    if listen is None:
-        return await run_steps(parts, steps, stop)
-    app = web.Application()
-    add_routes(app, checks(parts))
-    return await _together(stop, run_steps(parts, steps, stop), _listen(app, parts.settings, listen, stop))
+async def serve_workers(
+    parts: Parts, steps: Sequence[Step], stop: asyncio.Event, listen: str | None, *, receive: bool = False
+) -> None:
+    """Run worker steps until `stop`, and the EPDs' listeners with `receive`; health and metrics on `listen`."""
+    running = [run_steps(parts, steps, stop)] if steps else []
+    if receive:
+        running.append(run_listeners(parts, stop))
+    if listen is not None:
+        app = web.Application()
+        add_routes(app, checks(parts))
+        running.append(_listen(app, parts.settings, listen, stop))
+    await _together(stop, *running)
 
 
 async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
-    """Gateway and all worker steps in one process; the gateway stops first, so that what it took is worked off."""
+    """Gateway, listeners and all worker steps in one process.
+
+    The gateway and the listeners stop first, so that what they took is worked off.
+    """
     workers_stop = asyncio.Event()
 
-    async def gateway() -> None:
+    async def inlets() -> None:
+        listeners = [run_listeners(parts, stop)] if listening(parts) else []
         try:
-            await serve_gateway(parts, stop)
+            await _together(stop, serve_gateway(parts, stop), *listeners)
         finally:
             workers_stop.set()
 
-    await _together(stop, gateway(), run_steps(parts, list(Step), workers_stop))
+    await _together(stop, inlets(), run_steps(parts, list(Step), workers_stop))
 
 
 async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
@@ -143,7 +154,7 @@ async def _listen(app: web.Application, settings: Settings, address: str, stop: 
     tls = _tls(settings)
     if tls is None and not is_loopback(host):
         raise SettingInvalid(f"{address} is not loopback: set MESSAGING_TLS_CERTIFICATE and MESSAGING_TLS_KEY")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
+    runner = GatewayRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls)

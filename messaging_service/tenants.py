@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -97,10 +98,31 @@ class Routing(_Table, frozen=True, kw_only=True):
         return next((department for department in self.departments if department.code == code), None)
 
 
+class Listener(_Table, frozen=True, kw_only=True):
+    """Where the EPD sends to: `listen` is host:port. Sizes in bytes, times in seconds.
+
+    With `certificate` and `key` it speaks TLS, and with `ca_file` only to clients whose certificate that vouches for.
+    Without, it listens on loopback only, unless `unencrypted` (a network of its own). `placer` is the field of an
+    ORU^R01 that gives back our message id.
+    """
+
+    listen: str
+    certificate: str | None = None
+    key: str | None = None
+    ca_file: str | None = None
+    unencrypted: bool = False
+    max_frame: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 1_048_576
+    connections: Annotated[int, Meta(ge=1, le=1_024)] = 32
+    idle_timeout: Annotated[float, Meta(gt=0)] = 3_600.0
+    frame_timeout: Annotated[float, Meta(gt=0)] = 30.0
+    placer: Literal["ORC-2", "OBR-2"] = "OBR-2"
+
+
 class Epd(_Table, frozen=True, kw_only=True):
     """Where and how to file. `address` is mllp://host:port or mllps://host:port; times in seconds.
 
-    `unencrypted` lets mllp:// leave this machine, for an EPD that knows no TLS on a network of its own.
+    `unencrypted` lets mllp:// leave this machine, for an EPD that knows no TLS on a network of its own. `listener` is
+    where it sends to, `staff` maps its codes of practitioners and wards to our care teams or departments.
     """
 
     address: str
@@ -113,6 +135,14 @@ class Epd(_Table, frozen=True, kw_only=True):
     ca_file: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
+    listener: Listener | None = None
+    staff: Mapping[str, Code] = {}
+
+    def __post_init__(self) -> None:
+        """The address can be connected to."""
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("mllp", "mllps") or not parts.hostname or not parts.port:
+            raise ValueError(f"address {self.address!r} must be mllp://host:port or mllps://host:port")
 
 
 class OnCall(_Table, frozen=True, kw_only=True):
@@ -121,6 +151,11 @@ class OnCall(_Table, frozen=True, kw_only=True):
     webhook: str | None = None
     secret: str | None = None
     email: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Somebody can be told."""
+        if not self.webhook and not self.email:
+            raise ValueError("on_call needs a webhook, e-mail addresses, or both")
 
 
 class Portal(_Table, frozen=True, kw_only=True):
@@ -181,6 +216,13 @@ class Tenant(_Table, frozen=True, kw_only=True):
     due: Due = Due()
     notices: Mapping[str, str] = {}
     detection: Detection = Detection()
+
+    def __post_init__(self) -> None:
+        """The time zone exists."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as problem:
+            raise ValueError(f"time_zone {self.time_zone!r} is not known; write it as in Europe/Amsterdam") from problem
 
     @property
     def zone(self) -> ZoneInfo:

@@ -74,7 +74,7 @@ class Settling:
 
     async def _defer(self, envelope: Envelope) -> str:
         """Soon at first; a predecessor that takes long is asked for less often."""
-        times = _count(envelope, "deferred")
+        times = envelope.count("deferred")
         delay = DEFERRAL_MS if times < _SOON else self._ladder_ms[0]
         waiting = replace(envelope, headers={**envelope.headers, "deferred": times + 1})
         await self._broker.publish(self._queue, waiting, delay_ms=delay)
@@ -82,7 +82,7 @@ class Settling:
 
     async def _climb(self, envelope: Envelope, fault: MessageFault) -> str:
         """The next rung of the ladder, or the park step; that itself never gives up and keeps who did, and why."""
-        attempt = _count(envelope, "attempt")
+        attempt = envelope.count("attempt")
         last = fault.final or attempt >= len(self._ladder_ms)
         said = {**envelope.headers, "attempt": attempt + 1}
         if self._queue != PARK:
@@ -103,9 +103,3 @@ class Settling:
             await delivery.give_back()
         else:
             await delivery.ack()
-
-
-def _count(envelope: Envelope, header: str) -> int:
-    """How often, as we wrote it; what is no number is none of ours."""
-    value = envelope.headers.get(header, 0)
-    return value if isinstance(value, int) else 0

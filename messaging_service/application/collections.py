@@ -14,6 +14,10 @@ MESSAGES = Collection(
     (Index("in_thread", ("thread", "place"), unique=True), Index("of_run", ("run", "number"))),
     shard_key="thread",
 )
+REPLY_VERSIONS = Collection("reply_versions", (Index("of_message", ("message", "order")),), shard_key="message")
+REPLACEMENTS = Collection("replacements")
+UNMATCHED = Collection("unmatched", (Index("by_state", ("state", "received_at")), Index("of_message", ("message",))))
+RECEIVED = Collection("received", (Index("by_time", ("tenant", "at")),))
 FILINGS = Collection(
     "filings",
     (
@@ -35,6 +39,10 @@ ALL = (
     RELATIONS,
     THREADS,
     MESSAGES,
+    REPLY_VERSIONS,
+    REPLACEMENTS,
+    UNMATCHED,
+    RECEIVED,
     FILINGS,
     PARKED,
     ALARMS,

@@ -89,7 +89,7 @@ class File:
         message = required(await self._threads.message(event.message))
         if event.lane is Lane.NORMAL:
             await self._wait_for_predecessor(message)
-        attempt = int(envelope.headers.get("attempt", 0)) + 1
+        attempt = envelope.count("attempt") + 1
         return self._filed(line, await self._send(line, filing, message, attempt), event)
 
     def _filed(self, line: EpdLine, filing: Filing, event: MessagePersisted) -> list[Outgoing]:

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from messaging_service.application.codec import Outgoing, read_event
 from messaging_service.application.ports import Envelope, PortalWebhook
 from messaging_service.domain.errors import MessageFault, WebhookDown
-from messaging_service.domain.events import MessageEscalated, MessageFiled, MessageParked
+from messaging_service.domain.events import (
+    MessageEscalated,
+    MessageFiled,
+    MessageParked,
+    ReplyChanged,
+    ReplyReceived,
+    ReplyWithdrawn,
+)
 
-_KINDS: dict[str, type[MessageFiled | MessageEscalated | MessageParked]] = {
-    "MessageFiled": MessageFiled,
-    "MessageEscalated": MessageEscalated,
-    "MessageParked": MessageParked,
-}
-_NAMES = {
-    "MessageFiled": "message.filed",
-    "MessageEscalated": "message.escalated",
-    "MessageParked": "message.parked",
+Notified = MessageFiled | MessageEscalated | MessageParked | ReplyReceived | ReplyChanged | ReplyWithdrawn
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the portal calls an event, and the field that says when; one that may happen again has that in its id."""
+
+    type: type[Notified]
+    name: str
+    when: str
+    again: bool = False
+
+
+_KINDS = {
+    kind.type.__name__: kind
+    for kind in (
+        _Kind(MessageFiled, "message.filed", "filed_at"),
+        _Kind(MessageEscalated, "message.escalated", "escalated_at"),
+        _Kind(MessageParked, "message.parked", "parked_at"),
+        _Kind(ReplyReceived, "reply.received", "received_at"),
+        _Kind(ReplyChanged, "reply.changed", "changed_at", again=True),
+        _Kind(ReplyWithdrawn, "reply.withdrawn", "withdrawn_at", again=True),
+    )
 }
 
 
@@ -38,22 +60,17 @@ class Notify:
         kind = _KINDS.get(envelope.kind)
         if kind is None:
             raise MessageFault("event_unknown", envelope.kind, final=True)
-        event = read_event(envelope, kind)
+        event = read_event(envelope, kind.type)
         webhook = self._webhooks.get(event.tenant)
         if webhook is None:
             return []
-        name, at = _NAMES[envelope.kind], _when(event)
-        body = msgspec.json.encode(
-            {"type": name, "timestamp": at, "data": {"message": event.message, "thread": event.thread}}
-        )
+        at: int = getattr(event, kind.when)
+        data = {"message": event.message, "thread": event.thread}
+        body = msgspec.json.encode({"type": kind.name, "timestamp": at, "data": data})
+        id = f"{kind.name}.{event.message}" + (f".{at}" if kind.again else "")
         try:
-            await webhook.post(f"{name}.{event.message}", body)
+            await webhook.post(id, body)
         except WebhookDown as problem:
             raise MessageFault("webhook", event.tenant) from problem
         return []
 
-
-def _when(event: MessageFiled | MessageEscalated | MessageParked) -> int:
-    if isinstance(event, MessageFiled):
-        return event.filed_at
-    return event.escalated_at if isinstance(event, MessageEscalated) else event.parked_at

@@ -68,6 +68,12 @@ class Patients:
         document = await self._store.get(IDENTIFIERS, self._digest(tenant, identifiers[0]))
         return document["patient"] if document else None
 
+    async def known(self, tenant: str, identifiers: Sequence[Identifier]) -> frozenset[str]:
+        """The internal ids of those with any of these identifiers: more than one when they are of two records."""
+        digests = [self._digest(tenant, identifier) for identifier in identifiers]
+        found = await self._store.get_many(IDENTIFIERS, digests)
+        return frozenset(document["patient"] for document in found.values())
+
     async def load(self, id: str) -> Patient:
         """The patient with that internal id.
 

@@ -113,6 +113,11 @@ class Envelope:
     body: bytes
     headers: Mapping[str, str | int] = field(default_factory=dict)
 
+    def count(self, header: str) -> int:
+        """How often, as that header says; one that is no number is none of ours and counts as none."""
+        value = self.headers.get(header, 0)
+        return value if isinstance(value, int) else 0
+
 
 class Delivery(Protocol):
     """One envelope handed to a consumer until it is acknowledged or given back."""

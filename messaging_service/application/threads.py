@@ -12,6 +12,7 @@ from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import Filing, FilingState
 
+SUBMISSION, REPLY = "submission", "reply"
 _PLACE_TRIES = 64
 """Each round of a race has one winner, so that this many workers may meet over one thread or filing."""
 
@@ -39,7 +40,8 @@ class StoredMessage:
     """A message at rest: what is in the clear is identifiers and codes, the rest is in `sealed`.
 
     `place` counts from 1 in the thread and never has a gap that is filled later, so a reader who has seen place n
-    misses nothing by asking for what is above n.
+    misses nothing by asking for what is above n. `kind` is SUBMISSION (a patient's) or REPLY (a clinician's); only a
+    reply has a `withdrawn_at` (milliseconds, 0: it is shown), and only a submission a filing and a run.
     """
 
     id: str
@@ -58,6 +60,8 @@ class StoredMessage:
     number: int
     sealed: bytes = field(repr=False)
     version: int = 1
+    kind: str = SUBMISSION
+    withdrawn_at: int = 0
 
 
 class Threads:
@@ -94,19 +98,28 @@ class Threads:
         return [from_document(document, StoredMessage) for document in found]
 
     async def last_messages(self, threads: Sequence[str]) -> list[StoredMessage]:
-        """The last message of each of these threads."""
-        found = await asyncio.gather(*(self._last(thread) for thread in threads))
+        """The last message that is shown of each of these threads."""
+        found = await asyncio.gather(*(self._last_shown(thread) for thread in threads))
         return [message for message in found if message is not None]
+
+    async def _last_shown(self, thread: str) -> StoredMessage | None:
+        message = await self._last(thread)
+        while message is not None and message.withdrawn_at:
+            message = await self._last(thread, below=message.place)
+        return message
 
     async def _last(self, thread: str, *, below: int | None = None) -> StoredMessage | None:
         found = await self._store.find(MESSAGES, "in_thread", {"thread": thread}, below=below, descending=True, limit=1)
         return from_document(found[0], StoredMessage) if found else None
 
     async def predecessor(self, message: StoredMessage) -> StoredMessage | None:
-        """The message before this one in its thread."""
-        if message.place == 1:
-            return None
-        return await self._last(message.thread, below=message.place)
+        """The patient's message before this one in its thread; replies come out of the EPD and need no filing."""
+        before: StoredMessage | None = message
+        while before is not None and before.place > 1:
+            before = await self._last(message.thread, below=before.place)
+            if before is not None and before.kind == SUBMISSION:
+                return before
+        return None
 
     async def add(self, thread: StoredThread, message: StoredMessage) -> StoredMessage:
         """Store thread, message and its waiting filing; a repeat changes nothing and returns what is stored.
@@ -119,6 +132,15 @@ class Threads:
         filing = Filing.waiting(stored.id, stored.tenant, stored.lane, stored.accepted_at)
         await self._store.insert(FILINGS, [to_document(filing)])
         return stored
+
+    async def add_reply(self, thread: StoredThread, message: StoredMessage) -> StoredMessage:
+        """Store thread and reply; a repeat changes nothing and returns what is stored. Raises Conflict."""
+        await self._store.insert(THREADS, [to_document(thread)])
+        return await self._take_place(message)
+
+    async def change_message(self, message: StoredMessage) -> bool:
+        """Write a changed message; False when somebody else changed it meanwhile."""
+        return await self._store.replace(MESSAGES, to_document(message))
 
     async def _take_place(self, message: StoredMessage) -> StoredMessage:
         place = 1 if message.thread == message.id else await self._next_place(message.thread)

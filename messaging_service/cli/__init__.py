@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -17,15 +19,24 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MessagingError as problem:
-            click.secho(f"messaging-service: {problem}", fg="red", err=True)
-            sys.exit(2)
+            _end_with([problem])
         except BaseExceptionGroup as group:
             known, unknown = group.split(MessagingError)
             if known is None or unknown is not None:
                 raise
-            for each in known.exceptions:
-                click.secho(f"messaging-service: {each}", fg="red", err=True)
-            sys.exit(2)
+            _end_with(_leaves(known))
+
+
+def _end_with(problems: Sequence[BaseException]) -> NoReturn:
+    for problem in problems:
+        click.secho(f"messaging-service: {' '.join(str(problem).split())}", fg="red", err=True)
+    sys.exit(2)
+
+
+def _leaves(group: BaseExceptionGroup[MessagingError]) -> list[BaseException]:
+    """The errors themselves, out of task groups within task groups."""
+    nested = [_leaves(each) if isinstance(each, BaseExceptionGroup) else [each] for each in group.exceptions]
+    return [problem for problems in nested for problem in problems]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,6 +17,7 @@ from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import load_settings
 
 T = TypeVar("T")
+_WIDTH_OF_A_FILE = 200
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON, for machines.")
 
 
@@ -39,11 +41,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     if not rows:
         click.echo(empty)
         return
-    table = Table(*columns)
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an identifier that is cut short is of no use
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE).print(table)
 
 
 def moment(milliseconds: int) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, BinaryIO
 
 import click
 import msgspec
+from msgspec import Meta
 
 from messaging_service.bootstrap import Parts, epd_pool
 from messaging_service.cli.console import with_parts
@@ -16,6 +17,7 @@ from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
 from messaging_service.epd.render import DocumentTemplate
+from messaging_service.tenants import Tenant
 
 
 def add_to(main: click.Group) -> None:
@@ -66,8 +68,7 @@ def check_tenants(folder: Path | None) -> None:
     found = load_tenants(folder or load_settings().tenants)
     wanting = False
     for tenant in found.values():
-        epd_pool(tenant.epd)
-        DocumentTemplate.compile(tenant.epd.profile)
+        _check_epd(tenant)
         if tenant.detection.urgency and tenant.detection.statement is None:
             wanting = True
             click.secho(f"{tenant.id}: {_NO_STATEMENT}", fg="red")
@@ -76,11 +77,19 @@ def check_tenants(folder: Path | None) -> None:
     sys.exit(1 if wanting else 0)
 
 
+def _check_epd(tenant: Tenant) -> None:
+    try:
+        epd_pool(tenant.epd)
+        DocumentTemplate.compile(tenant.epd.profile)
+    except SettingInvalid as problem:
+        raise SettingInvalid(f"{tenant.id}: {problem.detail}") from problem
+
+
 class _Relation(msgspec.Struct, forbid_unknown_fields=True):
     """One line of a relations file. `since` is milliseconds since 1970."""
 
     tenant: str
-    identifiers: dict[str, str]
+    identifiers: dict[str, Annotated[str, Meta(min_length=1)]]
     name: str
     care_team: str
     since: int = 0
@@ -92,8 +101,8 @@ def relations() -> None:
 
 
 @relations.command("load")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
-def load_relations(file: TextIO) -> None:
+@click.argument("file", type=click.File("rb"))
+def load_relations(file: BinaryIO) -> None:
     """Load treatment relations from FILE (- for standard input), one JSON object a line.
 
     {"tenant": "spijkenisse", "identifiers": {"local": "1234"}, "name": "…", "care_team": "cardiology", "since": 0}
@@ -102,20 +111,27 @@ def load_relations(file: TextIO) -> None:
 
     async def use(parts: Parts) -> int:
         for number, relation in wanted:
-            tenant = parts.tenants.get(relation.tenant)
-            if tenant is None:
-                raise SettingInvalid(f"line {number}: no tenant {relation.tenant!r}")
-            known = relation.identifiers
-            if set(known) - set(tenant.identity.identifiers) or next(iter(tenant.identity.identifiers)) not in known:
-                raise SettingInvalid(f"line {number}: identifiers must be of {list(tenant.identity.identifiers)}")
-            identifiers = [Identifier(s, known[s]) for s in tenant.identity.identifiers if s in known]
-            await parts.relations.begin(tenant, identifiers, relation.name, relation.care_team, relation.since)
+            try:
+                await _begin(parts, relation)
+            except SettingInvalid as problem:
+                raise SettingInvalid(f"line {number}: {problem.detail}") from problem
         return len(wanted)
 
     click.echo(f"{with_parts(use)} relations loaded")
 
 
-def _read_relation(number: int, line: str) -> tuple[int, _Relation]:
+async def _begin(parts: Parts, relation: _Relation) -> None:
+    tenant = parts.tenants.get(relation.tenant)
+    if tenant is None:
+        raise SettingInvalid(f"no tenant {relation.tenant!r}")
+    known, systems = relation.identifiers, list(tenant.identity.identifiers)
+    if set(known) - set(systems) or systems[0] not in known:
+        raise SettingInvalid(f"identifiers must be of {systems}, {systems[0]!r} among them")
+    identifiers = [Identifier(system, known[system]) for system in systems if system in known]
+    await parts.relations.begin(tenant, identifiers, relation.name, relation.care_team, relation.since)
+
+
+def _read_relation(number: int, line: bytes) -> tuple[int, _Relation]:
     try:
         return number, msgspec.json.decode(line, type=_Relation)
     except msgspec.DecodeError as problem:

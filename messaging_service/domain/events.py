@@ -69,4 +69,35 @@ class MessageParked:
     parked_at: int
 
 
-Event = MessageAccepted | MessagePersisted | MessageFiled | MessageEscalated | MessageParked
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """A clinician's reply can be read, or one that a clinician began a thread with."""
+
+    message: str
+    tenant: str
+    thread: str
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyChanged:
+    """A reply now reads otherwise, or is shown again after it was withdrawn."""
+
+    message: str
+    tenant: str
+    thread: str
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyWithdrawn:
+    """A reply was withdrawn by its clinician and cannot be read any more."""
+
+    message: str
+    tenant: str
+    thread: str
+    withdrawn_at: int
+
+
+ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
+Event = MessageAccepted | MessagePersisted | MessageFiled | MessageEscalated | MessageParked | ReplyEvent

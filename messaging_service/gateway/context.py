@@ -79,7 +79,8 @@ def id_in_path(request: web.Request) -> str:
 
 def language_of(request: web.Request) -> str:
     """The language for notices: what the message says, else what the browser prefers, else Dutch."""
-    if said := request.get(LANGUAGE):
+    said: str | None = request.get(LANGUAGE)
+    if said:
         return said
     accepted = request.headers.get("Accept-Language", "")[:100]
     first = accepted.split(",")[0].split(";")[0].strip()

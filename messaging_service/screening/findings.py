@@ -18,7 +18,7 @@ Hit = tuple[int, int]
 class Findings:
     """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
 
-    __slots__ = ("at", "numbers", "present", "reading", "where")
+    __slots__ = ("at", "numbers", "places", "present", "reading", "where")
 
     def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
         self.reading = reading
@@ -26,6 +26,7 @@ class Findings:
         self.present = present
         self.numbers = numbers
         self.where: dict[int, list[int]] | None = None
+        self.places: dict[int, list[Hit]] = {}
 
     def starting(self, word: int, slot: Slot) -> Hit | None:
         """The first and last word of a term of `slot` that starts at `word`."""
@@ -45,6 +46,11 @@ class Findings:
 
     def anywhere(self, slot: Slot) -> list[Hit]:
         """Every place in the whole text where a term of `slot` stands."""
+        if id(slot) not in self.places:
+            self.places[id(slot)] = self._look_everywhere(slot)
+        return self.places[id(slot)]
+
+    def _look_everywhere(self, slot: Slot) -> list[Hit]:
         if self.where is None:
             self.where = {}
             for word, hits in self.at.items():
@@ -59,10 +65,8 @@ class Finder:
     """The compiled search: one automaton over the patterns of all terms of all languages."""
 
     automaton: AhoCorasick
-    term_of: Sequence[int]
-    lengths: Sequence[int]
+    patterns: Sequence[tuple[int, int, int, bool]]
     masks: Sequence[int]
-    exact_start: Sequence[bool]
     typos: Typos
     numbers: Numbers
 
@@ -71,11 +75,15 @@ class Finder:
         at: dict[int, list[Hit]] = {}
         present = 0
         offsets = {start: index for index, start in enumerate(reading.starts)}
+        patterns = self.patterns
         for pattern, start, _ in self.automaton.find_matches_as_indexes(reading.copy, overlapping=True):
-            term = self.term_of[pattern]
-            word = offsets[start + 1] if self.exact_start[pattern] else reading.word_at(start)
-            at.setdefault(word, []).append((term, word + self.lengths[term] - 1))
-            present |= self.masks[term]
+            term, more, mask, at_word_start = patterns[pattern]
+            word = offsets[start + 1] if at_word_start else reading.word_at(start)
+            present |= mask
+            if word in at:
+                at[word].append((term, word + more))
+            else:
+                at[word] = [(term, word + more)]
         for word, term in self.typos.found(reading.words, at):
             at.setdefault(word, []).append((term, word))
             present |= self.masks[term]
@@ -86,10 +94,11 @@ def compile_finder(table: TermTable, masks: Mapping[int, int], typos: Typos, num
     """Build the automaton for every term in `table`; `masks` says which rule parts a term serves."""
     return Finder(
         automaton=AhoCorasick(table.patterns),
-        term_of=tuple(table.term_of),
-        lengths=tuple(table.lengths),
+        patterns=tuple(
+            (term, table.lengths[term] - 1, masks.get(term, 0), pattern.startswith(" "))
+            for pattern, term in zip(table.patterns, table.term_of, strict=True)
+        ),
         masks=tuple(masks.get(term, 0) for term in range(len(table.lengths))),
-        exact_start=tuple(pattern.startswith(" ") for pattern in table.patterns),
         typos=typos,
         numbers=numbers,
     )

@@ -5,9 +5,65 @@ from __future__ import annotations
 import html
 
 _BLOCKS = frozenset(
-    ["address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "option", "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "title", "tr", "ul"]
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "br",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+    ]
 )
-_SIGNS = ("</", "<b>", "<b ", "<i>", "<p>", "<p ", "<br", "<div", "<span", "<a ", "<img", "<!--", "<script", "<svg", "&#")
+_SIGNS = (
+    "</",
+    "<b>",
+    "<b ",
+    "<i>",
+    "<p>",
+    "<p ",
+    "<br",
+    "<div",
+    "<span",
+    "<a ",
+    "<img",
+    "<!--",
+    "<script",
+    "<svg",
+    "&#",
+)
 _ENTITY_LIMIT = 32
 
 

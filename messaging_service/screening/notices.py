@@ -73,5 +73,10 @@ def _line(name: str, language: str, overrides: Mapping[str, str]) -> str:
 def _notice(lines: list[str], language: str) -> Notice:
     text = " ".join(lines)
     apart = text.replace("0800-0113", "")
-    shown = {"112": "112" in text, "0800-0113": "0800-0113" in text, "113": "113" in apart, "0800-2000": "0800-2000" in text}
+    shown = {
+        "112": "112" in text,
+        "0800-0113": "0800-0113" in text,
+        "113": "113" in apart,
+        "0800-2000": "0800-2000" in text,
+    }
     return Notice(text, language, tuple(number for number in _NUMBERS if shown[number]))

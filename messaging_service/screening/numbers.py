@@ -20,7 +20,7 @@ class Numbers:
         value, unit = self.read(words, index)
         bare = unit == "" and words[index][0].isdigit()  # `een` without a unit is an article, not a one
         return value is not None and any(
-            limit.low <= value <= limit.high and (bare and limit.bare or unit == limit.unit != "") for limit in ranges
+            limit.low <= value <= limit.high and ((bare and limit.bare) or unit == limit.unit != "") for limit in ranges
         )
 
     def read(self, words: Sequence[str], index: int) -> tuple[float | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from messaging_service.screening.copying import FoldedCopy
 
@@ -14,7 +14,10 @@ _MARKS = {ord(c): " " for c in "\"'`´‘’‚‛“”„«»()[]{}<>*#@&$€�
 _MARKS |= {point: " " for point in range(0x20) if point != 10}
 _MARKS |= {ord("!"): ".", ord(";"): ".", ord(":"): ",", ord("¿"): " ", ord("…"): ".", ord("("): ",", ord(")"): ","}
 _DECIMAL = "\x7f"
-_ABBREVIATED = {f" {word}.": f" {word} " for word in ("dr", "drs", "mw", "mevr", "dhr", "prof", "mr", "mrs", "st", "nr")}
+_DIGITS = frozenset("0123456789")
+_ABBREVIATED = {
+    f" {word}.": f" {word} " for word in ("dr", "drs", "mw", "mevr", "dhr", "prof", "mr", "mrs", "st", "nr")
+}
 
 
 @dataclass(slots=True)
@@ -82,14 +85,14 @@ def _break_lines(text: str) -> str:
     """A line that ends in mid-sentence runs on; any other line end is a stop."""
     lines = text.split("\n")
     joined = [lines[0]]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         runs_on = len(before) > 55 and line[:1].isalpha()
         joined.append((" " if runs_on else ".") + line)
     return "".join(joined)
 
 
 def _has_decimal(text: str) -> bool:
-    return any(character.isdigit() for character in text) and ("," in text or "." in text)
+    return ("," in text or "." in text) and not _DIGITS.isdisjoint(text)
 
 
 def _protect_decimals(text: str) -> str:

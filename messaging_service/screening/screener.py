@@ -113,7 +113,7 @@ def _match(rule: Rule, key: Hit, findings: Findings, judge: Judge) -> Match | No
     if hits is None:
         return None
     effect = _effect(rule, hits, findings, judge)
-    first, last = (key if rule.whole_message else (min(h[0] for h in hits), max(h[1] for h in hits)))
+    first, last = key if rule.whole_message else (min(h[0] for h in hits), max(h[1] for h in hits))
     start, end = findings.reading.typed_span(first, last)
     counts = effect.weight < CERTAIN
     return Match(

@@ -56,7 +56,7 @@ class TermTable:
         Raises:
             LexiconFault: nothing is left of the term once it is folded.
         """
-        core = " ".join(mark_stops(folded_copy(written.strip("*"), self.fold_table).text).split())
+        core = _folded_term(written.strip("*"), self.fold_table)
         if not core:
             raise LexiconFault(f"the term {written!r} is empty")
         key = f"{'*' if written.startswith('*') else ' '}{core}{'*' if written.endswith('*') else ' '}"
@@ -97,6 +97,13 @@ class TermTable:
         return Slot(frozenset(terms), tuple(numbers))
 
 
+def _folded_term(written: str, table: dict[int, str]) -> str:
+    """`written` in the form in which texts are searched; most terms are in that form already."""
+    if written.isascii() and written.islower() and written.replace(" ", "").isalpha():
+        return written
+    return " ".join(mark_stops(folded_copy(written, table).text).split())
+
+
 def number_range(written: str) -> NumberRange:
     """Read `#38.5-43 degrees`, `#38.5-43 degrees?` (unit may be missing) or `#20-42` (no unit).
 
@@ -104,7 +111,7 @@ def number_range(written: str) -> NumberRange:
         LexiconFault: it is not written so.
     """
     limits, _, unit = written[1:].partition(" ")
-    low, dash, high = limits.partition("-")
+    low, _, high = limits.partition("-")
     try:
         span = float(low), float(high)
     except ValueError:

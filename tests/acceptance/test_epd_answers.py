@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.parts.patient import Patient
@@ -11,12 +9,6 @@ from tests.parts.system import System
 from tests.parts.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def attempts_of(system: System, id: str) -> list[dict[str, Any]]:
-    """Every attempt to file a message."""
-    found: list[dict[str, Any]] = (await system.command("filing", "show", id))["attempts"]
-    return found
 
 
 async def still_flows(patient: Patient) -> None:
@@ -35,16 +27,16 @@ async def test_a_refused_message_is_parked_and_filed_after_mending(system: Syste
     assert "0181 658 658" in shown["advice"]
     await still_flows(system.patient("sein", number))
     await until(lambda: "message.parked" in system.told.events_of(answer.id), "the portal is told")
-    (parked,) = [one for one in await system.command("parked", "list") if one["message"] == answer.id]
-    assert (parked["step"], parked["reason"], parked["owner"]) == ("file", "AE-204", "epd-integrator")
+    parked = (await system.parked())[f"{answer.id}.file"]
+    assert (parked.step, parked.reason, parked.owner) == ("file", "AE-204", "epd-integrator")
     await system.epds["spijkenisse"].set_mode("normal")
-    replayed = await system.children.command("parked", "replay", parked["id"])
+    replayed = await system.children.command("parked", "replay", parked.id)
     assert replayed.status == 0, replayed.err
     await patient.until_is(answer.id, "filed")
     assert system.filed("spijkenisse", answer.id).count == 1
-    refused, accepted = await attempts_of(system, answer.id)
-    assert (refused["code"], refused["error"], accepted["code"]) == ("AE", "204", "AA")
-    assert refused["control_id"] != accepted["control_id"]
+    refused, accepted = await system.attempts(answer.id)
+    assert (refused.code, refused.error, accepted.code) == ("AE", "204", "AA")
+    assert refused.control_id != accepted.control_id
     await system.ledger()
 
 
@@ -58,10 +50,10 @@ async def test_a_rejected_message_is_sent_again(system: System, number: str) -> 
     await epd.until(lambda epd: len(epd.frames) >= seen + 2)
     await epd.set_mode("normal")
     await patient.until_is(answer.id, "filed")
-    *rejected, accepted = await attempts_of(system, answer.id)
-    assert {attempt["code"] for attempt in rejected} == {"AR"}
-    assert accepted["code"] == "AA"
-    assert len({attempt["control_id"] for attempt in (*rejected, accepted)}) == len(rejected) + 1
+    *rejected, accepted = await system.attempts(answer.id)
+    assert {attempt.code for attempt in rejected} == {"AR"}
+    assert accepted.code == "AA"
+    assert len({attempt.control_id for attempt in (*rejected, accepted)}) == len(rejected) + 1
     assert system.filed("spijkenisse", answer.id).count == 1
 
 
@@ -71,7 +63,7 @@ async def test_a_message_that_is_rejected_for_good_is_parked_with_one_alert(syst
     await system.epds["spijkenisse"].set_mode("reject")
     answer = await patient.post("Vraag", "Blijft dit steken?")
     await patient.until_is(answer.id, "parked")
-    assert [attempt["code"] for attempt in await attempts_of(system, answer.id)] == ["AR"] * 4
+    assert [attempt.code for attempt in await system.attempts(answer.id)] == ["AR"] * 4
     key = "epd-refuses spijkenisse"
     await until(lambda: system.told.alerts_of(key), "operations are told")
     told = len(system.told.alerts_of(key))
@@ -98,8 +90,8 @@ async def test_without_a_proper_answer_it_is_sent_again_under_the_same_ids(
     await epd.set_mode("normal")
     await patient.until_is(answer.id, "filed")
     assert len(set(system.filed("spijkenisse", answer.id).control_ids)) == 1
-    assert [attempt["code"] for attempt in await attempts_of(system, answer.id)] == ["AA"]
-    assert await system.command("parked", "list", "--reason", f"ack-unknown-{mode}") == []
+    assert [attempt.code for attempt in await system.attempts(answer.id)] == ["AA"]
+    assert f"{answer.id}.file" not in await system.parked()
 
 
 @pytest.mark.parametrize(("mode", "why"), [("garbage", "garbled"), ("lie", "mismatch"), ("hang", "timeout")])
@@ -112,9 +104,9 @@ async def test_where_the_hospital_says_so_an_unknown_outcome_is_parked(
     answer = await client.post("Vraag", "Weet u of dit is aangekomen?")
     await client.until_is(answer.id, "parked")
     assert system.filed("sein", answer.id).count == 1
-    assert [attempt["code"] for attempt in await attempts_of(system, answer.id)] == ["unknown"]
-    (parked,) = [one for one in await system.command("parked", "list") if one["message"] == answer.id]
-    assert parked["reason"] == f"ack-unknown-{why}"
+    assert [attempt.code for attempt in await system.attempts(answer.id)] == ["unknown"]
+    parked = (await system.parked())[f"{answer.id}.file"]
+    assert parked.reason == f"ack-unknown-{why}"
     await still_flows(system.patient("spijkenisse", number))
     await system.epds["sein"].set_mode("normal")
     await still_flows(client)
@@ -124,7 +116,7 @@ async def test_while_the_epd_is_down_the_backlog_waits(system: System, number: s
     """One alert, nothing parked, no dead letter, no attempt counted; the other hospital flows; then all are filed."""
     patients = [system.patient("spijkenisse", f"{number}{n}") for n in range(6)]
     key, epd = "epd-down spijkenisse", system.epds["spijkenisse"]
-    told, parked = len(system.told.alerts_of(key)), len(await system.command("parked", "list"))
+    told, parked = len(system.told.alerts_of(key)), len(await system.parked())
     await epd.set_mode("down")
     answers = [await who.post("Vraag", "Ligt het EPD eruit?") for who in patients for _ in range(3)]
     await until(lambda: len(system.told.alerts_of(key)) > told, "operations are told")
@@ -134,7 +126,7 @@ async def test_while_the_epd_is_down_the_backlog_waits(system: System, number: s
     assert len(system.told.alerts_of(key)) == told + 1
     metrics = await system.metrics()
     assert metrics['messaging_queue_oldest_seconds{queue="file.spijkenisse.normal"}'] > 0
-    assert len(await system.command("parked", "list")) == parked
+    assert len(await system.parked()) == parked
     assert (await system.depths())["park.dead"].ready == 0
     await epd.set_mode("normal")
     await until(lambda: all(answer.id in epd.inbox for answer in answers), "the backlog is filed", 60)
@@ -143,5 +135,5 @@ async def test_while_the_epd_is_down_the_backlog_waits(system: System, number: s
         assert system.filed("spijkenisse", answer.id).count == 1
     await until(lambda: len(system.told.alerts_of(key)) == told + 2, "operations are told that it is back")
     assert "back" in system.told.alerts_of(key)[-1]
-    assert len(await system.command("parked", "list")) == parked
+    assert len(await system.parked()) == parked
     await system.ledger()

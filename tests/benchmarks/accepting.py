@@ -36,6 +36,8 @@ def measure(on: Ground, count: int, rounds: int, say: Callable[[str], None]) -> 
             for server in servers:
                 went = load(on, server.process, server.port, tokens, count, CONNECTIONS)
                 say(f"{server.name}: {went.per_second:.0f}/s{'' if round else ' (warming up)'}")
+                if went.urgent:
+                    say(f"the lexicon takes {went.urgent:.0%} of these ordinary messages for urgent")
                 server.loads = [*server.loads, went] if round else []
                 on.purge(server.queue)
     ours, bare = servers[0], servers[1]
@@ -63,4 +65,5 @@ def _started(on: Ground, running: ExitStack) -> Iterator[_Server]:
         yield _Server(name, "bare", process, process.says()["port"], [])
     uri, kind = running.enter_context(mongodb(on.folder / "mongo"))
     environment = on.environment(f"{uri}/messaging")
-    yield _Server(f"gateway, motor ({kind})", PERSIST, *running.enter_context(gateway(on, "gateway-motor", environment)), [])
+    motor = running.enter_context(gateway(on, "gateway-motor", environment))
+    yield _Server(f"gateway, motor on {kind}", PERSIST, *motor, [])

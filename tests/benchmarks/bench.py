@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def run(parts: str, scale: Scale, folder: Path, console: Console) -> Iterator[Fi
             console.print("  no mongod here: the pipeline on MongoDB is not measured")
 
 
-def _teller(console: Console):  # type: ignore[no-untyped-def]
+def _teller(console: Console) -> Callable[[str], None]:
     begun = time.monotonic()
     return lambda text: console.print(f"  {time.monotonic() - begun:4.0f} s  {text}", highlight=False)
 

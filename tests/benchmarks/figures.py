@@ -48,7 +48,7 @@ def circumstances() -> dict[str, str]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} × {_processor()}, {_memory_gb():.0f} GB, {platform.system()} {platform.release()}",
-        "load": "load average {:.1f} at the start".format(os.getloadavg()[0]),
+        "load": f"load average {os.getloadavg()[0]:.1f} at the start",
         "python": platform.python_version(),
         "rabbitmq": nodes[-1].name.rpartition("-")[2] if nodes else "none",
         **{name: version(name) for name in _LIBRARIES},

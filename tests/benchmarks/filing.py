@@ -55,6 +55,8 @@ def measure(on: Ground, store: str, kind: str, count: int, say: Callable[[str], 
         load(on, server, port, tokens, count, CONNECTIONS)
         say(f"{count} messages accepted; the workers begin")
         workers = {step: running.enter_context(worker(on, step, environment)) for step in reversed(STEPS)}
+        before = {step: process.cpu_seconds for step, process in workers.items()}
+        filed_before = peer.inbox()["documents"]
         backlog = _until(peer, count, list(workers.values()))
         rate = (count - 1) / (backlog["last"] - backlog["first"])
         say(f"{rate:.0f}/s filed from a backlog")
@@ -66,13 +68,13 @@ def measure(on: Ground, store: str, kind: str, count: int, say: Callable[[str], 
         say(f"{count / seconds:.0f}/s posted and filed at the same time")
         yield Figure("b", f"{kind}: posted and filed at once", count / seconds, "messages/s")
         yield Figure("b", f"{kind}: accepted meanwhile", taken.per_second, "messages/s")
-        yield from _costs(kind, workers, server, 2 * count)
+        for step in ("persist", "file"):
+            cpu = 1e6 * (workers[step].cpu_seconds - before[step]) / (2 * count - filed_before)
+            yield Figure("b", f"{kind}: {step}, processor time", cpu, "µs/message")
+        yield from _memory(kind, workers, server)
 
 
-def _costs(kind: str, workers: dict[str, Child], server: Child, messages: int) -> Iterator[Figure]:
-    for step in ("persist", "file"):
-        cpu = 1e6 * workers[step].cpu_seconds / messages
-        yield Figure("b", f"{kind}: {step}, processor time", cpu, "µs/message")
+def _memory(kind: str, workers: dict[str, Child], server: Child) -> Iterator[Figure]:
     yield Figure("b", f"{kind}: gateway, resident", server.resident_mb, "MB", aim=_AIM_MB, at_most=True)
     for step in STEPS:
         yield Figure("b", f"{kind}: {step}, resident", workers[step].resident_mb, "MB", aim=_AIM_MB, at_most=True)

@@ -1,6 +1,6 @@
 """A bounded load of HTTP posts over raw sockets, in a process of its own: so cheap that it measures the other side.
 
-`python -m tests.benchmarks.load PLAN.json` prints one JSON line: seconds, statuses, p50_ms, p99_ms.
+`python -m tests.benchmarks.load PLAN.json` prints one JSON line: seconds, statuses, urgent, p50_ms, p99_ms.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -45,13 +46,21 @@ class Plan(msgspec.Struct):
         return head.encode() + body
 
 
+@dataclass(slots=True)
+class Tally:
+    """What came back, and after how many seconds each."""
+
+    taken: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    urgent: int = 0
+
+
 class Poster(asyncio.Protocol):
     """One connection: the next request leaves when the answer to the last is complete."""
 
-    def __init__(self, requests: Iterator[bytes], taken: list[float], statuses: Counter[int]) -> None:
+    def __init__(self, requests: Iterator[bytes], tally: Tally) -> None:
         self._requests = requests
-        self._taken = taken
-        self._statuses = statuses
+        self._tally = tally
         self._buffer = b""
         self._sent = 0.0
         self.done = asyncio.get_running_loop().create_future()
@@ -68,8 +77,9 @@ class Poster(asyncio.Protocol):
         lower = head.lower()
         length = int(lower[lower.index(_LENGTH) + len(_LENGTH) :].split(b"\r\n", 1)[0])
         if len(rest) >= length:
-            self._taken.append(time.perf_counter() - self._sent)
-            self._statuses[int(head[9:12])] += 1
+            self._tally.taken.append(time.perf_counter() - self._sent)
+            self._tally.statuses[head[9:12].decode()] += 1
+            self._tally.urgent += b'"urgent":true' in rest
             self._buffer = b""
             self._next()
 
@@ -89,18 +99,18 @@ class Poster(asyncio.Protocol):
 
 async def post_all(plan: Plan) -> dict[str, object]:
     """Post everything and say how it went."""
-    taken: list[float] = []
-    statuses: Counter[int] = Counter()
+    tally = Tally()
     requests = iter([plan.request(number) for number in range(plan.count)])
     begun = time.perf_counter()
-    posters = [await _connect(plan, Poster(requests, taken, statuses)) for _ in range(plan.connections)]
+    posters = [await _connect(plan, Poster(requests, tally)) for _ in range(plan.connections)]
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await asyncio.gather(*(poster.done for poster in posters))
     seconds = time.perf_counter() - begun
-    taken.sort()
+    taken = sorted(tally.taken)
     return {
         "seconds": seconds,
-        "statuses": {str(status): count for status, count in statuses.items()},
+        "statuses": tally.statuses,
+        "urgent": tally.urgent,
         "p50_ms": 1000 * taken[len(taken) // 2],
         "p99_ms": 1000 * taken[len(taken) * 99 // 100],
     }

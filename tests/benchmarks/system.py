@@ -72,7 +72,8 @@ class Ground:
         """Tokens of as many patients as write `messages` in all; each passes the limits of one patient."""
         patients = range(max(messages // MESSAGES_OF_A_PATIENT, 1))
         return [
-            self.issuer.token(f"patient-{n}", name=f"P. de Vries {n}", patient_number=str(100_000 + n)) for n in patients
+            self.issuer.token(f"patient-{n}", name=f"P. de Vries {n}", patient_number=str(100_000 + n))
+            for n in patients
         ]
 
     def purge(self, queue: str) -> None:
@@ -165,12 +166,16 @@ def mongodb(folder: Path) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How a load went: `cpu_us` is what the server spent on a request, in microseconds."""
+    """How a load went: `cpu_us` is what the server spent on a request, in microseconds of processor time.
+
+    `urgent` is the share of the messages that were judged urgent, which take two queues and more time.
+    """
 
     per_second: float
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    urgent: float
 
 
 def load(on: Ground, server: Child, port: int, tokens: list[str], count: int, connections: int) -> Load:
@@ -183,4 +188,4 @@ def load(on: Ground, server: Child, port: int, tokens: list[str], count: int, co
     if result["statuses"] != {"202": count}:
         raise Failed(f"{server.name} answered {result['statuses']} to {count} messages")
     cpu = 1e6 * (server.cpu_seconds - before) / count
-    return Load(count / result["seconds"], result["p50_ms"], result["p99_ms"], cpu)
+    return Load(count / result["seconds"], result["p50_ms"], result["p99_ms"], cpu, result["urgent"] / count)

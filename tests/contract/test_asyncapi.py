@@ -6,13 +6,14 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft7Validator
 
 from messaging_service.application.codec import outgoing
-from messaging_service.application.notify import _NAMES
+from messaging_service.application.notify import Notify
+from messaging_service.application.ports import PortalWebhook
 from messaging_service.application.topology import topology
 from messaging_service.domain import events
 from messaging_service.domain.message import Lane
@@ -22,16 +23,35 @@ from tests.contract.http_service import SHORT, URGENT, HttpService, http_service
 OFFICIAL = Path(__file__).parent / "schemas" / "asyncapi-3.0.0.json"
 DESCRIPTION = EventDescription()
 QUEUE_CHANNELS = ("persist", "file", "escalate", "notify", "park", "parkDead")
-ID, OTHER, AT = "BVV45HWQVGW899WV3GZ8CNP2Y9", "34RJJ0CA24N21XZD3M6KE8ENZ9", 1_795_346_222_422
-ACCEPTED = events.MessageAccepted(ID, "sein", OTHER, Lane.URGENT, True, AT, "f6ccfaaf065c2031", 1, b"\x00\xff sealed")
-EVENTS: list[tuple[str, events.Event]] = [
-    ("persist.urgent", ACCEPTED),
-    ("escalate.sein", dataclasses.replace(ACCEPTED, sealed=b"")),
-    ("file.sein.normal", events.MessagePersisted(ID, "sein", OTHER, Lane.NORMAL, AT)),
-    ("notify.sein", events.MessageFiled(ID, "sein", OTHER, AT)),
-    ("notify.sein", events.MessageEscalated(ID, "sein", OTHER, AT)),
-    ("notify.sein", events.MessageParked(ID, "sein", OTHER, AT)),
+AT = 1_795_346_222_422
+VALUES: dict[str, Any] = {
+    "message": "BVV45HWQVGW899WV3GZ8CNP2Y9",
+    "thread": "34RJJ0CA24N21XZD3M6KE8ENZ9",
+    "tenant": "sein",
+    "lane": Lane.URGENT,
+    "alarm": True,
+    "run": "f6ccfaaf065c2031",
+    "number": 1,
+    "sealed": b"\x00\xff sealed",
+}
+EVENTS: list[events.Event] = [
+    kind(**{field.name: AT if field.name.endswith("_at") else VALUES[field.name] for field in dataclasses.fields(kind)})
+    for kind in get_args(events.Event)
 ]
+BARE = next(dataclasses.replace(e, sealed=b"") for e in EVENTS if isinstance(e, events.MessageAccepted))
+STEPS = ("persist", "file", "escalate", "notify")
+
+
+def _names(channel: dict[str, Any]) -> set[str]:
+    """The names of a channel's messages."""
+    return {DESCRIPTION.followed(message)["name"] for message in channel["messages"].values()}
+
+
+def _queues_of(event: events.Event) -> list[str]:
+    """The steps' queues on which an event of that kind is described."""
+    channels = [DESCRIPTION.at("channels", name) for name in STEPS]
+    carrying = [c for c in channels if type(event).__name__ in _names(c)]
+    return [c["address"].replace("{tenant}", "sein").replace("{lane}", "urgent") for c in carrying]
 
 
 @pytest.fixture(scope="module")
@@ -85,28 +105,27 @@ def test_rungs() -> None:
 
 
 def test_every_event_is_described() -> None:
-    """Every event of the domain, and no other, travels through the queues; all of them are tried below."""
-    kinds = {kind.__name__ for kind in get_args(events.Event)}
-    queued = {DESCRIPTION.followed(m)["name"] for m in DESCRIPTION.at("channels", "park")["messages"].values()}
-    assert queued == kinds == {type(event).__name__ for _, event in EVENTS}
+    """Every event of the domain, and no other, has a queue and may come to park."""
+    parkable = _names(DESCRIPTION.at("channels", "park"))
+    assert parkable == {type(event).__name__ for event in EVENTS}
+    assert all(_queues_of(event) for event in EVENTS)
 
 
-@pytest.mark.parametrize(("queue", "event"), EVENTS, ids=[f"{type(e).__name__} on {q}" for q, e in EVENTS])
-def test_encoded_event(queue: str, event: events.Event) -> None:
-    """What the codec writes is what is described for that queue and for park; with a member missing it is not."""
-    envelope = outgoing(queue, event).envelope
-    channels = (DESCRIPTION.channel_of(queue), DESCRIPTION.at("channels", "park"))
-    for channel in channels:
+@pytest.mark.parametrize("event", [*EVENTS, BARE], ids=lambda event: type(event).__name__)
+def test_encoded_event(event: events.Event) -> None:
+    """What the codec writes is what is described, on its queue and in park; with a member missing it is not."""
+    envelope = outgoing(_queues_of(event)[-1 if event is BARE else 0], event).envelope
+    for channel in (DESCRIPTION.channel_of(str(envelope.headers["queue"])), DESCRIPTION.at("channels", "park")):
         DESCRIPTION.hold(channel["messages"], envelope.kind, envelope.headers, envelope.body)
-    whole = json.loads(envelope.body)
-    for name in whole:
-        short = json.dumps({member: value for member, value in whole.items() if member != name}).encode()
-        with pytest.raises(AssertionError):
-            DESCRIPTION.hold(channels[0]["messages"], envelope.kind, envelope.headers, short)
+        whole = json.loads(envelope.body)
+        for name in whole:
+            short = json.dumps({member: value for member, value in whole.items() if member != name}).encode()
+            with pytest.raises(AssertionError):
+                DESCRIPTION.hold(channel["messages"], envelope.kind, envelope.headers, short)
 
 
-@pytest.mark.parametrize(("queue", "event"), EVENTS[:1] + EVENTS[2:])
-def test_members(queue: str, event: events.Event) -> None:
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_members(event: events.Event) -> None:
     """The members described are those that the event has."""
     schema = DESCRIPTION.at("components", "schemas", type(event).__name__)
     assert set(schema["properties"]) == {field.name for field in dataclasses.fields(event)}
@@ -124,9 +143,31 @@ def test_examples() -> None:
     assert tried >= 4
 
 
-def test_webhook_names() -> None:
-    """The portal is told of exactly the events that are described."""
-    assert set(DESCRIPTION.at("channels", "portal")["messages"]) == set(_NAMES.values())
+class Portal(PortalWebhook):
+    """Keeps what the portal is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, bytes]] = []
+
+    async def post(self, event_id: str, body: bytes) -> None:
+        """Take it."""
+        self.told.append((event_id, body))
+
+
+async def test_what_the_portal_is_told() -> None:
+    """Of each event on the notify queue the portal is told in the words that are described, and of no other."""
+    portal = Portal()
+    notify = Notify({"sein": portal})
+    for event in EVENTS:
+        if "notify.sein" in _queues_of(event):
+            assert await notify(outgoing("notify.sein", event).envelope) == []
+    described = DESCRIPTION.at("channels", "portal")["messages"]
+    ids = DESCRIPTION.at("components", "schemas", "WebhookHeaders", "properties", "webhook-id")
+    for event_id, body in portal.told:
+        message = DESCRIPTION.followed(described[json.loads(body)["type"]])
+        assert DESCRIPTION.errors(json.loads(body), message["payload"]) == []
+        assert DESCRIPTION.errors(event_id, ids) == []
+    assert {json.loads(body)["type"] for _, body in portal.told} == set(described)
 
 
 def test_what_was_published(service: HttpService) -> None:

@@ -89,6 +89,7 @@ def test_new_message() -> None:
     """Members, defaults, patterns and limits of a message are the same in the description and in the code."""
     described = DESCRIPTION.at("components", "schemas", "NewMessage")
     own = msgspec.json.schema(NewMessage)["$defs"]["NewMessage"]
+    assert described["additionalProperties"] is own["additionalProperties"] is False
     assert set(described["required"]) == set(own["required"])
     assert set(described["properties"]) == set(own["properties"])
     for name, member in own["properties"].items():

@@ -51,14 +51,14 @@ def token(service: HttpService) -> str:
 
 @api.parametrize()
 @tried
-def test_with_token(case: Case, service: HttpService, token: str) -> None:
+def test_with_token(case: Case[Any], service: HttpService, token: str) -> None:
     """Every answer to a patient is described, and what the description allows is what is accepted."""
     case.call_and_validate(base_url=service.url, headers={"Authorization": f"Bearer {token}"})
 
 
 @api.include(path_regex="^/v1/").parametrize()
 @tried
-def test_without_token(case: Case, service: HttpService) -> None:
+def test_without_token(case: Case[Any], service: HttpService) -> None:
     """Whatever is asked, nobody without a token gets anything but a described refusal."""
     case.headers.pop("Authorization", None)
     answer = case.call_and_validate(base_url=service.url)
@@ -69,7 +69,7 @@ def test_following_links(service: HttpService, token: str) -> None:
     """What a 202 links to is there: its message and its thread, in any order of requests."""
 
     class Workflow(api.as_state_machine()):  # type: ignore[misc]
-        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
             return {"base_url": service.url, "headers": {"Authorization": f"Bearer {token}"}}
 
     Workflow.run(settings=settings(tried, max_examples=tried.max_examples // 4, stateful_step_count=6))

@@ -88,9 +88,7 @@ async def test_what_settles_during_a_write_is_not_claimed(service: Service, jour
 
 
 @pytest.mark.parametrize("done", [False, True])
-async def test_a_batch_is_written_once_whatever_the_store_says(
-    service: Service, journal: Journal, done: bool
-) -> None:
+async def test_a_batch_is_written_once_whatever_the_store_says(service: Service, journal: Journal, done: bool) -> None:
     """The store fails, before or after it wrote: at the next try the batch is there, once, and nothing is forgotten."""
     for number in (1, 2):
         journal.next_number()

@@ -39,6 +39,7 @@ class Children:
         self._logs = logs
         self._commands: dict[str, tuple[str, ...]] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._asked_to_end: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
     def __contains__(self, name: str) -> bool:
@@ -56,6 +57,7 @@ class Children:
         command = arguments or self._commands[name]
         assert name not in self, f"{name} is running"
         self._commands[name] = command
+        self._asked_to_end.discard(name)
         with self.log_file(name).open("ab") as log:
             self._running[name] = await asyncio.create_subprocess_exec(
                 *CLI,
@@ -67,6 +69,12 @@ class Children:
                 stderr=log,
                 preexec_fn=_die_with_parent,
             )
+
+    def check(self) -> None:
+        """Fail the test when a process ended although nobody asked it to, with what it said last."""
+        for name, child in self._running.items():
+            ended = child.returncode is not None and name not in self._asked_to_end
+            assert not ended, f"{name} ended with status {child.returncode}: {self.log(name)[-2000:]}"
 
     async def kill(self, name: str) -> None:
         """End it as a power cut would: kill -9."""
@@ -83,10 +91,6 @@ class Children:
     def thaw(self, name: str) -> None:
         """Let a frozen process go on."""
         self._running[name].send_signal(signal.SIGCONT)
-
-    async def ended(self, name: str) -> int:
-        """Its exit status, once it ends by itself."""
-        return await asyncio.wait_for(self._running[name].wait(), _STOPPED_WITHIN)
 
     async def close(self) -> None:
         """End everything at once."""
@@ -123,6 +127,7 @@ class Children:
 
     async def _end(self, name: str, number: signal.Signals) -> int:
         child = self._running[name]
+        self._asked_to_end.add(name)
         if child.returncode is None:
             child.send_signal(number)
         try:

@@ -19,10 +19,16 @@ import aiohttp
 from deploy.sandbox.epd import Filed, SandboxEpd
 from deploy.sandbox.issuer import Issuer
 from messaging_service.adapters.embedded_queue import EmbeddedBroker
+from messaging_service.adapters.mongodb import MongoDocuments
 from messaging_service.adapters.rabbitmq import RabbitBroker
-from messaging_service.application.ports import Broker, Depth
+from messaging_service.adapters.sqlite_documents import SqliteDocuments
+from messaging_service.application.collections import ALL
+from messaging_service.application.park import Mend, ParkedMessage
+from messaging_service.application.ports import Broker, Depth, DocumentStore
+from messaging_service.application.threads import Threads
 from messaging_service.application.topology import PARK_DEAD, topology
 from messaging_service.domain.errors import BrokerDown
+from messaging_service.domain.filing import Attempt
 from tests.parts.children import Children
 from tests.parts.hospitals import SECRET, write_tenants
 from tests.parts.mllp_peer import sandbox_epd
@@ -57,6 +63,7 @@ class System:
     told: Receivers
     http: aiohttp.ClientSession
     broker: Broker
+    store: DocumentStore
 
     async def start(self, *names: str) -> None:
         """Start those of the processes that do not run (all, when none is named) and wait until they work."""
@@ -83,6 +90,17 @@ class System:
     def filed(self, tenant: str, id: str) -> Filed:
         """The document in that tenant's EPD inbox."""
         return self.epds[tenant].inbox[id]
+
+    async def attempts(self, id: str) -> tuple[Attempt, ...]:
+        """Every attempt to file a message, with what the EPD answered."""
+        filing = await Threads(self.store).filing(id)
+        assert filing is not None, f"{id} is not in the store"
+        return filing.attempts
+
+    async def parked(self) -> dict[str, ParkedMessage]:
+        """What waits for a person, by id."""
+        listed = await Mend(store=self.store, threads=Threads(self.store), broker=self.broker).listed()
+        return {parked.id: parked for parked in listed}
 
     async def command(self, *arguments: str) -> Any:
         """What a command prints with --json; fails the test when the command fails."""
@@ -114,6 +132,7 @@ class System:
         await self.start()
 
     async def _works(self) -> bool:
+        self.children.check()
         with suppress(aiohttp.ClientError, BrokerDown):
             async with self.http.get(f"{self.url}/health/ready") as answer:
                 return answer.status == 200 and all(
@@ -156,7 +175,8 @@ async def running(
         made = await children.command("keys", "init")
         assert made.status == 0, made.err
         queues = await stack.enter_async_context(_queues(broker))
-        system = System(url, folder, plan, children, epds, issuers, told, http, queues)
+        documents = await stack.enter_async_context(_documents(store))
+        system = System(url, folder, plan, children, epds, issuers, told, http, queues, documents)
         await system.start()
         yield system
 
@@ -171,6 +191,20 @@ async def _queues(url: str) -> AsyncIterator[Broker]:
         yield broker
     finally:
         await broker.close()
+
+
+@asynccontextmanager
+async def _documents(url: str) -> AsyncIterator[DocumentStore]:
+    """The documents, to look at from here."""
+    sqlite = url.startswith("sqlite:")
+    store: DocumentStore = (
+        SqliteDocuments(Path(url.removeprefix("sqlite:"))) if sqlite else MongoDocuments(url, url.rpartition("/")[2])
+    )
+    await store.open(ALL)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _addresses(

@@ -1,0 +1,157 @@
+"""A message of an EPD: read, carried out, answered. AA only when all that follows from it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from messaging_service.application.alerts import Alerts
+from messaging_service.application.codec import Outgoing, from_document, to_document
+from messaging_service.application.collections import RECEIVED
+from messaging_service.application.ports import Broker, Clock, DocumentStore, Meter
+from messaging_service.application.receive_replies import Replies
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.errors import BrokerDown, Conflict, MessagingError, StoreDown
+from messaging_service.epd.acknowledgement import AckCode
+from messaging_service.epd.inbound import read
+from messaging_service.epd.inbound_answer import answer
+from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
+from messaging_service.epd.inbound_events import Agreement, ClinicianWrote
+from messaging_service.epd.inbound_header import Header
+from messaging_service.tenants import Tenant
+
+log = structlog.get_logger()
+
+_OFF_LOOP_BYTES = 65_536
+_NOT_NOW = NotUnderstood(Error.INTERNAL, Where("MSH"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """What was answered AA. `id` is of MSH-3 and MSH-10, `digest` of all the bytes; both keyed."""
+
+    id: str
+    tenant: str
+    digest: str
+    at: int
+    answer: bytes = field(repr=False)
+    version: int = 1
+
+
+class Receive:
+    """The use case of the receive step, for one message at a time and any number of them at once."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        broker: Broker,
+        keyring: Keyring,
+        replies: Replies,
+        alerts: Alerts,
+        meter: Meter,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._keyring = keyring
+        self._replies = replies
+        self._alerts = alerts
+        self._meter = meter
+        self._clock = clock
+
+    async def __call__(self, tenant: Tenant, raw: bytes) -> bytes:
+        """The acknowledgement of a message, both without frame. Raises nothing that is foreseen.
+
+        AA: done and durable. AE: not understood, or done in vain by our own fault (operations are told): sending it
+        again would not help. AR: the store or the broker cannot take it now; it changes nothing to send it again.
+        """
+        header: Header | None = None
+        try:
+            header = Header.of(raw)
+            said = await self._known(tenant, header, raw) or await self._carry_out(tenant, header, raw)
+            code = AckCode.AA
+        except NotUnderstood as problem:
+            code = AckCode.AE
+            said = answer(header, code, self._now(tenant), problem)
+            log.warning("not_understood", tenant=tenant.id, reason=problem.detail)
+        except (StoreDown, BrokerDown, Conflict) as problem:
+            code = AckCode.AR
+            said = answer(header, code, self._now(tenant), _NOT_NOW)
+            log.warning("not_now", tenant=tenant.id, error=type(problem).__name__)
+        except Exception as problem:
+            code = AckCode.AR if isinstance(problem, MessagingError) else AckCode.AE
+            said = answer(header, code, self._now(tenant), _NOT_NOW)
+            await self._tell_of_failure(tenant, problem)
+        self._meter.handled(f"receive.{tenant.id}", code)
+        return said
+
+    async def _known(self, tenant: Tenant, header: Header, raw: bytes) -> bytes | None:
+        """The answer of then, when this very message was answered before."""
+        document = await self._store.get(RECEIVED, self._id(tenant, header))
+        if document is None:
+            return None
+        known = from_document(document, ReceivedMessage)
+        if known.digest == self._digest(tenant, raw):
+            return known.answer
+        await self._alerts.begin(
+            f"control-id-reused {tenant.id}",
+            f"{tenant.id}: the EPD sends another message under a control id (MSH-10) it used before; taken as new",
+        )
+        return None
+
+    async def _carry_out(self, tenant: Tenant, header: Header, raw: bytes) -> bytes:
+        agreed, now = agreement(tenant), self._clock()
+        if len(raw) > _OFF_LOOP_BYTES:
+            event = await asyncio.to_thread(read, raw, header, agreed, now)
+        else:
+            event = read(raw, header, agreed, now)
+        for follows in await self._follow(tenant, header, raw, event):
+            await self._broker.publish(follows.queue, follows.envelope)
+        said = answer(header, AckCode.AA, self._now(tenant))
+        await self._remember(ReceivedMessage(self._id(tenant, header), tenant.id, self._digest(tenant, raw), now, said))
+        return said
+
+    async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: ClinicianWrote) -> list[Outgoing]:
+        version = self._keyring.digest(tenant.id, "version", header.sender, self._digest(tenant, raw))
+        return await self._replies.take(tenant, header.sender, version, event)
+
+    async def _remember(self, received: ReceivedMessage) -> None:
+        """Under a control id that started over the newer message counts; who loses a race repeats in vain, unharmed."""
+        document = to_document(received)
+        if not (await self._store.insert(RECEIVED, [document]))[0]:
+            known = await self._store.get(RECEIVED, received.id)
+            await self._store.replace(RECEIVED, {**document, "version": known["version"] if known else 1})
+
+    async def _tell_of_failure(self, tenant: Tenant, problem: Exception) -> None:
+        log.exception("receive_failed", tenant=tenant.id)
+        key = f"receive-fails {tenant.id}"
+        try:
+            await self._alerts.begin(key, f"{tenant.id}: a message of the EPD fails here ({type(problem).__name__})")
+        except MessagingError:
+            log.exception("alert_failed", key=key)
+
+    def _id(self, tenant: Tenant, header: Header) -> str:
+        return self._keyring.digest(tenant.id, "received", header.sender, header.control_id)
+
+    def _digest(self, tenant: Tenant, raw: bytes) -> str:
+        return self._keyring.digest(tenant.id, "bytes", hashlib.sha256(raw).hexdigest())
+
+    def _now(self, tenant: Tenant) -> datetime:
+        return datetime.fromtimestamp(self._clock() / 1000, tenant.zone)
+
+
+def agreement(tenant: Tenant) -> Agreement:
+    """What the tenant's [epd] table says of messages that come in."""
+    profile, listener = tenant.epd.profile, tenant.epd.listener
+    return Agreement(
+        authorities=profile.authorities,
+        charset=profile.charset,
+        processing_id=profile.processing_id,
+        zone=tenant.zone,
+        placer=listener.placer if listener else "OBR-2",
+    )

@@ -1,0 +1,202 @@
+"""A clinician's document into its thread: matched, sanitised, sealed, shown; changed and withdrawn likewise."""
+
+from __future__ import annotations
+
+import asyncio
+
+from messaging_service.application.codec import Outgoing, outgoing
+from messaging_service.application.collections import REPLACEMENTS
+from messaging_service.application.patients import Patients
+from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore
+from messaging_service.application.receive_match import Match, Matching, Unmatchable
+from messaging_service.application.receive_versions import StoredVersion, Versions
+from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
+from messaging_service.application.topology import notify_queue
+from messaging_service.application.unmatched import BOUND, CLOSED, Unmatched, UnmatchedDocuments
+from messaging_service.crypto.keyring import Keyring, fields_digest
+from messaging_service.domain.clinician import Reply
+from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.message import BodyFormat, Content, Lane
+from messaging_service.epd.inbound_events import ClinicianWrote, Told
+from messaging_service.screening.sanitise import sanitise
+from messaging_service.tenants import Tenant
+
+_ACTIONS = {Told.WRITTEN: "create", Told.CHANGED: "update", Told.WITHDRAWN: "delete"}
+
+
+class Replies:
+    """What becomes of a ClinicianWrote. A repeat, also after a crash half-way, changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        keyring: Keyring,
+        patients: Patients,
+        threads: Threads,
+        unmatched: UnmatchedDocuments,
+        access_log: AccessLog,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._patients = patients
+        self._threads = threads
+        self._unmatched = unmatched
+        self._access_log = access_log
+        self._clock = clock
+        self._versions = Versions(store=store, threads=threads, patients=patients)
+        self._match = Matching(threads=threads, patients=patients)
+
+    async def take(self, tenant: Tenant, sender: str, version: str, wrote: ClinicianWrote) -> list[Outgoing]:
+        """Put a document where it belongs; what the portal is told comes back.
+
+        `sender` is MSH-3, `version` the same for every repeat of this very message.
+        """
+        message = await self._message_id(tenant, sender, wrote)
+        if wrote.told is Told.WITHDRAWN:
+            return await self._withdraw(tenant, sender, message, version, wrote)
+        try:
+            match = await self._place(tenant, sender, message, wrote)
+        except Unmatchable as problem:
+            await self._unmatched.keep(version, tenant.id, message, sender, wrote, problem.reason, self._clock())
+            return []
+        return await self._show(tenant, match, message, version, wrote)
+
+    async def bind(self, tenant: Tenant, unmatched: Unmatched, thread: str, by: str) -> list[Outgoing]:
+        """Put what is unmatched into the thread that a person names, other versions of the same reply with it.
+
+        Raises:
+            SettingInvalid: there is no such thread.
+            Conflict: somebody else settled it at the same moment.
+        """
+        found = await self._threads.thread(thread)
+        if found is None or found.tenant != tenant.id:
+            raise SettingInvalid(f"there is no thread {thread!r} at {tenant.id}")
+        last = await self._threads.last_messages([thread])
+        team, department = (last[0].care_team, last[0].department) if last else (tenant.routing.triage_desk, "")
+        follows = []
+        for each in await self._unmatched.of(unmatched.message):
+            wrote, match = self._unmatched.opened(each), Match(found, team, department, f"operations {by}")
+            if wrote.told is not Told.WITHDRAWN:
+                follows = await self._show(tenant, match, each.message, each.id, wrote)
+            await self._unmatched.settle(each, BOUND, f"thread {thread}")
+        return follows
+
+    async def _message_id(self, tenant: Tenant, sender: str, wrote: ClinicianWrote) -> str:
+        """The same for all versions of a document; what replaces a document is a version of that one."""
+        if not wrote.replaces or await self._threads.message(_number(wrote.replaces)):
+            return await self._known_as(tenant, sender, wrote.document)
+        message = await self._known_as(tenant, sender, wrote.replaces)
+        alias = {"id": self._alias(tenant, sender, wrote.document), "tenant": tenant.id, "message": message}
+        await self._store.insert(REPLACEMENTS, [alias])
+        return message
+
+    async def _known_as(self, tenant: Tenant, sender: str, document: str) -> str:
+        alias = await self._store.get(REPLACEMENTS, self._alias(tenant, sender, document))
+        if alias is not None:
+            return str(alias["message"])
+        owner = self._keyring.digest(tenant.id, "sender", sender)
+        return self._keyring.message_id(tenant.id, owner, document, fields_digest("reply"))
+
+    def _alias(self, tenant: Tenant, sender: str, document: str) -> str:
+        return self._keyring.digest(tenant.id, "document", sender, document)
+
+    async def _place(self, tenant: Tenant, sender: str, message: str, wrote: ClinicianWrote) -> Match:
+        stored = await self._threads.message(message)
+        parents = [message] if stored else []
+        if wrote.parent and not wrote.replaces:
+            parents += [_number(wrote.parent), await self._known_as(tenant, sender, wrote.parent)]
+        parents += [wrote.placer] if wrote.placer else []
+        begun = StoredThread.opened(message, tenant.id, "", self._clock())
+        return await self._match(tenant, wrote, parents, begun)
+
+    async def _show(
+        self, tenant: Tenant, match: Match, message: str, version: str, wrote: ClinicianWrote
+    ) -> list[Outgoing]:
+        now, patient = self._clock(), await self._patients.load(match.thread.patient)
+        sealed = patient.seal(message, REPLY, await _reply(tenant, wrote))
+        stored = StoredVersion.of(version, tenant.id, message, patient.id, wrote.told, wrote.at, now, sealed)
+        await self._versions.add(stored)
+        shown = await self._versions.show(match.thread, _message(stored, match, now))
+        for waiting in await self._unmatched.of(message):
+            if waiting.told == Told.WITHDRAWN:
+                await self._unmatched.settle(waiting, CLOSED, "the document came")
+        return await self._told(tenant, stored, shown, wrote, match.by)
+
+    async def _withdraw(
+        self, tenant: Tenant, sender: str, message: str, version: str, wrote: ClinicianWrote
+    ) -> list[Outgoing]:
+        """Whoever it was for: the number decides, and it is taken away at once.
+
+        One that takes nothing away goes on the list as well: its number may be wrong, and the reply still shown.
+        """
+        now = self._clock()
+        stored = StoredVersion.of(version, tenant.id, message, "", wrote.told, wrote.at, now, b"")
+        await self._versions.add(stored)
+        message_stored = await self._threads.message(message)
+        if message_stored is None:
+            await self._unmatched.keep(version, tenant.id, message, sender, wrote, "nothing_to_withdraw", now)
+            return []
+        thread = StoredThread.opened(message_stored.thread, tenant.id, message_stored.patient, now)
+        shown = await self._versions.show(thread, message_stored)
+        return await self._told(tenant, stored, shown, wrote, "sender")
+
+    async def _told(
+        self, tenant: Tenant, version: StoredVersion, shown: StoredMessage | None, wrote: ClinicianWrote, by: str
+    ) -> list[Outgoing]:
+        if shown is None:
+            return []
+        await self._access_log.record(
+            AccessEntry(
+                tenant=tenant.id,
+                patient=shown.patient,
+                actor=self._keyring.digest(tenant.id, "actor", wrote.clinician or wrote.name),
+                role=wrote.role or "clinician",
+                action=_ACTIONS[wrote.told],
+                object_kind=REPLY,
+                object=shown.id,
+                purpose="treatment",
+                basis=by,
+            )
+        )
+        event = await self._versions.event(version, shown)
+        if event is None or tenant.portal is None:
+            return []
+        return [outgoing(notify_queue(tenant.id), event)]
+
+
+def _number(document: str) -> str:
+    """EI-1: where the EPD gives back a number of ours, it may add an authority of its own."""
+    return document.partition("^")[0]
+
+
+def _message(version: StoredVersion, match: Match, now: int) -> StoredMessage:
+    return StoredMessage(
+        id=version.message,
+        tenant=version.tenant,
+        patient=match.thread.patient,
+        thread=match.thread.id,
+        place=0,
+        lane=Lane.NORMAL,
+        care_team=match.care_team,
+        department=match.department,
+        routed_by=match.by,
+        reply_by="",
+        accepted_at=now,
+        persisted_at=now,
+        run="",
+        number=0,
+        sealed=version.sealed,
+        kind=REPLY,
+    )
+
+
+async def _reply(tenant: Tenant, wrote: ClinicianWrote) -> Reply:
+    format = BodyFormat.HTML if wrote.is_html else BodyFormat.TEXT
+    clean, clean_format = wrote.text, BodyFormat.TEXT
+    if wrote.is_html:
+        body = await asyncio.to_thread(sanitise, wrote.text, html=True)
+        clean, clean_format = body.text, BodyFormat(body.format)
+    content = Content(wrote.subject, wrote.text, clean, format, clean_format, tenant.languages[0])
+    return Reply(content, wrote.name, wrote.role, wrote.document, wrote.written_at)

@@ -1,0 +1,69 @@
+"""What an EPD tells us, read: a clinician's reply, or who a patient is and who treats them. Times in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+from typing import Literal
+
+from messaging_service.domain.message import Identifier
+from messaging_service.epd.profile import Authority
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was agreed with an EPD on what it sends.
+
+    `charset` holds where MSH-18 is empty; `zone` where a time has no offset. `placer` is the field of an ORU^R01
+    that holds our message id. `authorities` tells the identifiers in PID-3 apart.
+    """
+
+    authorities: Mapping[str, Authority]
+    charset: str
+    processing_id: str
+    zone: tzinfo
+    placer: Literal["ORC-2", "OBR-2"] = "OBR-2"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Person:
+    """Whom a message is about: known identifiers, at least one, and the name in full."""
+
+    identifiers: tuple[Identifier, ...]
+    name: str
+
+
+class Told(StrEnum):
+    """What a reply message says about its document."""
+
+    WRITTEN = "written"
+    CHANGED = "changed"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ClinicianWrote:
+    """A document of a clinician, new, changed or withdrawn.
+
+    `document` is its number at the sender and `replaces` that of the one whose place it takes (T10); `parent` the
+    message or document it answers, `placer` a message by the site's own field. `addressed` are codes of wards,
+    departments and practitioners, the likeliest first.
+    """
+
+    told: Told
+    document: str
+    replaces: str
+    parent: str
+    placer: str
+    at: int
+    written_at: int
+    person: Person
+    addressed: tuple[str, ...]
+    clinician: str
+    name: str
+    role: str
+    subject: str
+    text: str
+    is_html: bool

@@ -1,0 +1,45 @@
+"""Every figure of `deploy/bench` is produced; how good it is depends on the machine and is never asserted."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.benchmarks.bench import Scale, run
+from tests.benchmarks.figures import Figure, as_json, circumstances, show
+
+_SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("a", ["gateway, SQLite: accepted", "gateway, SQLite: p99", "gateway, SQLite / bare handler"]),
+        ("b", ["SQLite: filed from a backlog", "SQLite: persist, resident", "SQLite: park, resident"]),
+        ("c", ["hl7apy / render"]),
+        ("d", ["load the lexicon", "500 characters of plain Dutch", "2 kB of HTML"]),
+    ],
+)
+def test_every_figure_is_measured(part: str, expected: list[str], tmp_path: Path) -> None:
+    """On real parts, with a few messages: the figures that carry an aim are there and positive."""
+    figures = {figure.name: figure for figure in run(part, _SMALL, tmp_path, Console(file=io.StringIO()))}
+    assert {name: figures[name].value > 0 for name in expected} == dict.fromkeys(expected, True)
+    assert all(figure.value > 0 and figure.part == part for figure in figures.values())
+
+
+def test_the_table_says_whether_an_aim_is_met() -> None:
+    """A figure on the wrong side of its aim is shown, and written as JSON, as not met."""
+    slow = Figure("b", "filed", 399, "messages/s", aim=400)
+    large = Figure("b", "resident", 119, "MB", aim=120, at_most=True)
+    shown = io.StringIO()
+    show(Console(file=shown, width=120), [slow, large], circumstances())
+    assert ["not met" in line for line in shown.getvalue().splitlines() if "filed" in line or "resident" in line] == [
+        True,
+        False,
+    ]
+    written = json.loads(json.dumps(as_json([slow, large], circumstances())))
+    assert [figure["met"] for figure in written["figures"]] == [False, True]
