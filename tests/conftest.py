@@ -13,4 +13,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The fault campaign's options."""
     group = parser.getgroup("faults", "the fault campaign (tests/faults)")
     group.addoption("--seed", type=int, default=None, help="play the campaign of this seed again")
-    group.addoption("--campaign", type=int, default=None, metavar="ROUNDS", help="the long form: so many rounds of faults")
+    group.addoption(
+        "--campaign", type=int, default=None, metavar="ROUNDS", help="the long form: so many rounds of faults"
+    )

@@ -15,6 +15,8 @@ from messaging_service.domain.events import Event
 T = TypeVar("T")
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are not what they should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def read_event(envelope: Envelope, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(envelope.body, type=kind)
-    except msgspec.DecodeError as problem:
+    except UNREADABLE as problem:
         raise MessageFault("unreadable_event", kind.__name__, final=True) from problem
 
 
@@ -52,7 +54,7 @@ def unpack(packed: bytes, kind: type[T]) -> T:
     """What `pack` wrote. Raises MessageFault when it is something else."""
     try:
         return msgspec.msgpack.decode(packed, type=kind)
-    except msgspec.DecodeError as problem:
+    except UNREADABLE as problem:
         raise MessageFault("unreadable_content", kind.__name__, final=True) from problem
 
 

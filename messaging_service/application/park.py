@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from messaging_service.application.codec import Outgoing, from_document, outgoing, to_document
+from messaging_service.application.codec import UNREADABLE, Outgoing, from_document, outgoing, to_document
 from messaging_service.application.collections import PARKED
 from messaging_service.application.ports import Broker, Clock, DocumentStore, Envelope
 from messaging_service.application.threads import Threads
@@ -109,7 +109,7 @@ def _step_of(queue: str) -> Step:
 def _identifiers(body: bytes) -> _Identifiers:
     try:
         return msgspec.json.decode(body, type=_Identifiers)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return _Identifiers()  # an unreadable body is parked all the same, under its message id
 
 

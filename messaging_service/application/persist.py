@@ -15,9 +15,9 @@ from messaging_service.application.threads import StoredMessage, StoredThread, T
 from messaging_service.application.topology import file_queue
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.crypto.sealing import Place
-from messaging_service.domain.errors import Conflict, MessageFault, UnsealFailed
+from messaging_service.domain.errors import Conflict, Deferred, MessageFault, UnsealFailed
 from messaging_service.domain.events import MessageAccepted, MessagePersisted
-from messaging_service.domain.message import Submission
+from messaging_service.domain.message import Lane, Submission
 from messaging_service.domain.refusals import AccountBlocked
 from messaging_service.domain.routing import route
 from messaging_service.tenants import Tenant
@@ -52,6 +52,7 @@ class Persist:
         """Persist the message of a MessageAccepted.
 
         Raises:
+            Deferred: the message that opens its thread is not stored yet.
             MessageFault: it cannot be opened or belongs to no tenant here.
             StoreDown: the store does not answer.
         """
@@ -114,6 +115,8 @@ class Persist:
             own = (thread.tenant, thread.patient) == (event.tenant, patient.id)
         if not own:
             raise MessageFault("thread_of_another", final=True)
+        if thread is None and event.lane is Lane.NORMAL and not await self._threads.opener_is_parked(event.thread):
+            raise Deferred  # the message that opens it is still to come: another worker has it, or died with it
 
     async def _compose(
         self, tenant: Tenant, event: MessageAccepted, submission: Submission, patient: Patient

@@ -11,8 +11,9 @@ from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
 from messaging_service.application.submit import Writer
-from messaging_service.application.threads import StoredMessage, StoredThread, Threads
+from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Filing, FilingState
 from messaging_service.domain.message import Lane, State, Submission
 from messaging_service.domain.refusals import NotFound
@@ -32,7 +33,10 @@ _MESSAGES_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """A message as its writer sees it; `submission` is None until it is persisted. Times in milliseconds."""
+    """A message as the patient sees it. Times in milliseconds.
+
+    One of `submission` and `reply` is there, but neither before a submission is persisted.
+    """
 
     id: str
     thread: str
@@ -41,6 +45,7 @@ class MessageView:
     filed_at: int = 0
     care_team: str = ""
     submission: Submission | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Reader:
         if stored is None:
             return await self._not_stored(reader, key, id)
         patient = await self._own(reader, stored)
+        if stored.withdrawn_at:
+            raise NotFound
         filing = await self._threads.filing(id)
         await self._log(reader, patient.id, "message", id)
         return _view(patient, stored, filing)
@@ -137,8 +144,9 @@ class Reader:
         return await self._patients.load(thing.patient)
 
     async def _views(self, patient: Patient, messages: Sequence[StoredMessage]) -> list[MessageView]:
-        filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in messages])
-        return [_view(patient, message, filings.get(message.id)) for message in messages]
+        shown = [message for message in messages if not message.withdrawn_at]
+        filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in shown])
+        return [_view(patient, message, filings.get(message.id)) for message in shown]
 
     async def _log(self, reader: Writer, patient: str, kind: str, id: str) -> None:
         entry = AccessEntry(
@@ -156,6 +164,8 @@ class Reader:
 
 
 def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> MessageView:
+    if message.kind == REPLY:
+        return _reply_view(patient, message)
     submission = unpack(patient.unseal(message.id, "submission", message.sealed), Submission)
     filed = filing is not None and filing.state is FilingState.FILED
     return MessageView(
@@ -166,6 +176,19 @@ def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> Me
         filed_at=filing.attempts[-1].acknowledged_at if filing and filed else 0,
         care_team=message.care_team,
         submission=submission,
+    )
+
+
+def _reply_view(patient: Patient, message: StoredMessage) -> MessageView:
+    """A reply comes out of the EPD, so it is filed."""
+    return MessageView(
+        id=message.id,
+        thread=message.thread,
+        state=State.FILED,
+        accepted_at=message.accepted_at,
+        filed_at=message.accepted_at,
+        care_team=message.care_team,
+        reply=unpack(patient.unseal(message.id, REPLY, message.sealed), Reply),
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from messaging_service.application.codec import from_document, to_document
-from messaging_service.application.collections import FILINGS, MESSAGES, THREADS
+from messaging_service.application.collections import FILINGS, MESSAGES, PARKED, THREADS
 from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import Filing, FilingState
+from messaging_service.domain.message import Step
 
 SUBMISSION, REPLY = "submission", "reply"
 _PLACE_TRIES = 64
@@ -74,6 +75,10 @@ class Threads:
         """The thread of that id."""
         document = await self._store.get(THREADS, id)
         return from_document(document, StoredThread) if document else None
+
+    async def opener_is_parked(self, id: str) -> bool:
+        """Whether the message that opens that thread was given up before it was stored; a reply then goes on."""
+        return await self._store.get(PARKED, f"{id}.{Step.PERSIST}") is not None
 
     async def threads_of(self, patient: str, *, below: str | None, limit: int) -> list[StoredThread]:
         """A patient's threads, newest first, from the one after the `order` in `below`."""

@@ -62,6 +62,8 @@ def _lines() -> Iterator[_Line]:
             yield msgspec.json.decode(raw, type=_Line)
         except msgspec.DecodeError as problem:
             raise SettingInvalid(f"line {number} of the input: {problem}") from problem
+        except UnicodeDecodeError:  # its exception carries the text
+            raise SettingInvalid(f"line {number} of the input: not in UTF-8") from None
 
 
 def _verdicts(screener: Screener, lines: Iterable[_Line]) -> Iterator[tuple[_Line, Verdict]]:

@@ -136,3 +136,5 @@ def _read_relation(number: int, line: bytes) -> tuple[int, _Relation]:
         return number, msgspec.json.decode(line, type=_Relation)
     except msgspec.DecodeError as problem:
         raise SettingInvalid(f"line {number}: {problem}") from problem
+    except UnicodeDecodeError:  # its exception carries the text
+        raise SettingInvalid(f"line {number}: not in UTF-8") from None

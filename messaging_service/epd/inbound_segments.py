@@ -49,13 +49,14 @@ class Delimiters:
         if self.escape not in text:
             return text
         if self != Delimiters():
-            text = text.translate({ord("\\"): "\\E\\", ord(self.escape): "\\"})
+            text = text.translate({ord("\\"): "\\X5C\\", ord(self.escape): "\\"})
             text = _SEQUENCE.sub(self._standard, text)
         return unescape(text, codec)
 
     def _standard(self, found: re.Match[str]) -> str:
-        own = {"F": self.field, "S": self.component, "R": self.repetition, "T": self.subcomponent}.get(found[1])
-        return f"\\X{ord(own):02X}\\" if own else found[0]
+        place = "FSRET".find(found[1]) if len(found[1]) == 1 else -1
+        own = (self.field, self.component, self.repetition, self.escape, self.subcomponent)
+        return f"\\X{ord(own[place]):02X}\\" if place >= 0 else found[0]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

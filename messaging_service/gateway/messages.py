@@ -10,6 +10,7 @@ from aiohttp import web
 
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage, Writer
+from messaging_service.domain.clinician import Reply
 from messaging_service.domain.message import BodyFormat, State, Submission
 from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, id_in_path, language_of, traceparent_of
 from messaging_service.gateway.new_message import idempotency_key_of, read_new_message
@@ -72,6 +73,8 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     members: dict[str, Any] = {"id": view.id, "status": view.state}
     if view.state is State.PARKED:
         members["advice"] = _call(writer, language)
+    if view.reply is not None:
+        return members | _reply_json(view, view.reply)
     if view.submission is None:
         return members
     submission = view.submission
@@ -92,6 +95,25 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     if is_urgent(view):
         members["notice"] = notice_json(_lasting_notice(submission, writer))
     return members
+
+
+def _reply_json(view: MessageView, reply: Reply) -> dict[str, Any]:
+    """What a clinician wrote; the name and the role where the EPD gave them."""
+    return {
+        "thread": view.thread,
+        "subject": reply.content.subject,
+        "body": reply.content.clean,
+        "format": reply.content.clean_format,
+        "language": reply.content.language,
+        "written_by": "clinician",
+        **({"name": reply.name} if reply.name else {}),
+        **({"role": reply.role} if reply.role else {}),
+        "urgent": False,
+        "accepted_at": instant(view.accepted_at),
+        "filed_at": instant(view.filed_at),
+        "written_at": instant(reply.written_at),
+        "care_team": view.care_team,
+    }
 
 
 def _lasting_notice(submission: Submission, writer: Writer) -> Notice:

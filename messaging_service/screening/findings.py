@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
-from messaging_service.screening.numbers import Numbers
+from messaging_service.screening.numbers import Numbers, in_any
 from messaging_service.screening.reading import Reading
 from messaging_service.screening.terms import NUMBER, Slot, TermTable
 from messaging_service.screening.typos import Typos
@@ -18,7 +18,7 @@ Hit = tuple[int, int]
 class Findings:
     """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
 
-    __slots__ = ("at", "numbers", "places", "present", "reading", "where")
+    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "where")
 
     def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
         self.reading = reading
@@ -27,15 +27,19 @@ class Findings:
         self.numbers = numbers
         self.where: dict[int, list[int]] | None = None
         self.places: dict[int, list[Hit]] = {}
+        self.read: dict[int, tuple[float | None, str, bool]] = {}
 
     def starting(self, word: int, slot: Slot) -> Hit | None:
         """The first and last word of a term of `slot` that starts at `word`."""
         for term, last in self.at.get(word, ()):
-            if term in slot.terms and (
-                term != NUMBER or not slot.numbers or self.numbers.in_any(self.reading.words, word, slot.numbers)
-            ):
+            if term in slot.terms and (term != NUMBER or not slot.numbers or in_any(self._number(word), slot.numbers)):
                 return word, last
         return None
+
+    def _number(self, word: int) -> tuple[float | None, str, bool]:
+        if word not in self.read:
+            self.read[word] = self.numbers.read(self.reading.words, word)
+        return self.read[word]
 
     def within(self, first: int, end: int, terms: frozenset[int]) -> Iterator[Hit]:
         """The terms of `terms` that start from word `first` up to `end`, in order."""

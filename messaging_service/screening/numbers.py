@@ -15,21 +15,24 @@ class Numbers:
     words: Mapping[str, float]
     units: Mapping[str, tuple[str, float]]
 
-    def in_any(self, words: Sequence[str], index: int, ranges: Sequence[NumberRange]) -> bool:
-        """Whether the number at `words[index]`, with the unit after it, lies in one of `ranges`."""
-        value, unit = self.read(words, index)
-        bare = unit == "" and words[index][0].isdigit()  # `een` without a unit is an article, not a one
-        return value is not None and any(
-            limit.low <= value <= limit.high and ((bare and limit.bare) or unit == limit.unit != "") for limit in ranges
-        )
+    def read(self, words: Sequence[str], index: int) -> tuple[float | None, str, bool]:
+        """The number at `words[index]`, its canonical unit (`uur` counts 60 minutes), and whether it is bare.
 
-    def read(self, words: Sequence[str], index: int) -> tuple[float | None, str]:
-        """The number at `words[index]` in its canonical unit (`uur` counts 60 minutes); "" is no unit."""
+        Bare are digits without a unit; `een` without a unit is an article, not a one.
+        """
         digits, letters = _split(words[index])
         value = self.words.get(words[index]) if not digits else _value(digits)
         following = letters if digits and letters else words[index + 1] if index + 1 < len(words) else ""
         unit, factor = self.units.get(following, ("", 1.0))
-        return (None if value is None else value * factor), unit
+        return (None if value is None else value * factor), unit, bool(digits) and not unit
+
+
+def in_any(number: tuple[float | None, str, bool], ranges: Sequence[NumberRange]) -> bool:
+    """Whether `number`, as `Numbers.read` gives it, lies in one of `ranges`."""
+    value, unit, bare = number
+    return value is not None and any(
+        limit.low <= value <= limit.high and ((bare and limit.bare) or unit == limit.unit != "") for limit in ranges
+    )
 
 
 def _split(word: str) -> tuple[str, str]:

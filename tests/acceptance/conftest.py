@@ -16,14 +16,14 @@ from tests.parts.system import System, running
 _numbers = count(1000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
     """A MongoDB wire server of our own: tests kill it."""
     with mongo_server(tmp_path_factory.mktemp("mongo")) as server:
         yield server
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def shared_system(
     rabbit_node: RabbitNode, mongo: MongoServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:

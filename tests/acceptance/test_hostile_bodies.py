@@ -96,9 +96,7 @@ async def test_what_cannot_be_read_is_refused(system: System, number: str, body:
 
 @pytest.mark.parametrize("tenant", ["spijkenisse", "sein"])
 @pytest.mark.parametrize("control", ["\0", "\x01", "\x0b", "\x1c\r", "\x1b[31m", "\x7f", "\x85", "\u2028"])
-async def test_control_characters_are_refused_or_shown(
-    system: System, number: str, control: str, tenant: str
-) -> None:
+async def test_control_characters_are_refused_or_shown(system: System, number: str, control: str, tenant: str) -> None:
     """NUL, the bytes that frame MLLP, terminal codes: 400, or filed whole, a line end being a line end."""
     patient = system.patient(tenant, number)
     answer = await patient.post("Tekens", f"voor{control}na")

@@ -43,7 +43,9 @@ async def test_an_ordinary_message_is_filed_for_the_care_team_that_treats(system
     await until(lambda: "message.filed" in system.told.events_of(answer.id), "the portal is told")
 
 
-async def test_a_patient_nobody_treats_reaches_the_desk_or_the_department_asked_for(system: System, number: str) -> None:
+async def test_a_patient_nobody_treats_reaches_the_desk_or_the_department_asked_for(
+    system: System, number: str
+) -> None:
     """Without a relation the triage desk reads it; with a department asked for, that department's team."""
     patient = system.patient("spijkenisse", number)
     to_desk = await patient.post("Vraag", "Bij wie moet ik zijn?")

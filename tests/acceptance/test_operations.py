@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.parts.patient import URGENT
-from tests.parts.system import System
+from tests.parts.system import System, free_port
 from tests.parts.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,8 +49,7 @@ async def test_a_workers_own_metrics(system: System, number: str) -> None:
     """`worker --listen` serves health and metrics of that process: filed in time, by answer of the EPD."""
     patient = system.patient("sein", number)
     await system.children.stop("file")
-    host, _, port = system.url.removeprefix("http://").partition(":")
-    listen = f"{host}:{int(port) - 1}"
+    listen = f"127.0.0.1:{free_port()}"
     await system.children.start("file-listening", "worker", "file", "--listen", listen)
     try:
         answer = await patient.post("Vraag", "Wie telt dit?")

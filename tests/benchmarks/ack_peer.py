@@ -54,7 +54,7 @@ async def count(inbox: Inbox, reader: asyncio.StreamReader, writer: asyncio.Stre
     """Answer each line with what has come so far, as one line of JSON."""
     while await reader.readline():
         times = inbox.times
-        told = {"documents": len(inbox.ids), "received": len(times)}
+        told: dict[str, float] = {"documents": len(inbox.ids), "received": len(times)}
         told |= {"first": times[0], "last": times[-1]} if times else {}
         writer.write(json.dumps(told).encode() + b"\n")
     writer.close()

@@ -39,7 +39,9 @@ _DOCUMENT = FilingDocument(
 )
 _PLAIN = [TEXT[start : start + 500] for start in range(0, 400, 80)]
 _URGENT = "Sinds een half uur heb ik drukkende pijn op de borst die uitstraalt naar mijn linkerarm. " + TEXT[:412]
-_ITEM = "<li>Op <b>maandag</b> en <i>dinsdag</i> nam ik <a href='https://voorbeeld.nl/pil?a=1&b=2'>de pil</a> &amp; water</li>"
+_ITEM = (
+    "<li><b>Vrijdag</b> nam ik <a href='https://voorbeeld.nl/pil?a=1&b=2'>de pil</a> met <i>thee &amp; melk</i></li>"
+)
 _HTML = f"<p>{TEXT[:900]}</p><ul>{_ITEM * 8}</ul>".ljust(2_000, "!")[:2_000]
 
 

@@ -16,7 +16,7 @@ import aio_pika
 import uvloop
 from aio_pika import DeliveryMode, Message
 from aiohttp import web
-from aiormq import spec
+from aiormq import Channel, spec
 
 
 async def main(url: str, queue: str) -> None:
@@ -24,6 +24,7 @@ async def main(url: str, queue: str) -> None:
     connection = await aio_pika.connect(url)
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
     wire = await channel.get_underlay_channel()
+    assert isinstance(wire, Channel)
     await wire.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
 
     async def guide(request: web.Request) -> web.Response:

@@ -47,7 +47,7 @@ def circumstances() -> dict[str, str]:
     nodes = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} × {_processor()}, {_memory_gb():.0f} GB, {platform.system()} {platform.release()}",
+        "machine": f"{os.cpu_count()} × {_processor()}, {_memory_gb():.0f} GB, Linux {platform.release()}",
         "load": f"load average {os.getloadavg()[0]:.1f} at the start",
         "python": platform.python_version(),
         "rabbitmq": nodes[-1].name.rpartition("-")[2] if nodes else "none",

@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.accepting import CONNECTIONS
 from tests.benchmarks.children import Child, Failed, child, script
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.system import STEPS, Ground, gateway, load, worker
+from tests.benchmarks.system import FIRST_STEP, OTHER_STEPS, Ground, gateway, load, workers
 
 _AIM_PER_SECOND = 400
 _AIM_MB = 120
@@ -54,30 +54,31 @@ def measure(on: Ground, store: str, kind: str, count: int, say: Callable[[str], 
         server, port = running.enter_context(gateway(on, "gateway", environment))
         load(on, server, port, tokens, count, CONNECTIONS)
         say(f"{count} messages accepted; the workers begin")
-        workers = {step: running.enter_context(worker(on, step, environment)) for step in reversed(STEPS)}
-        before = {step: process.cpu_seconds for step, process in workers.items()}
+        processes = running.enter_context(workers(on, OTHER_STEPS, environment))
+        processes |= running.enter_context(workers(on, (FIRST_STEP,), environment))
+        before = {step: process.cpu_seconds for step, process in processes.items()}
         filed_before = peer.inbox()["documents"]
-        backlog = _until(peer, count, list(workers.values()))
+        backlog = _until(peer, count, list(processes.values()))
         rate = (count - 1) / (backlog["last"] - backlog["first"])
         say(f"{rate:.0f}/s filed from a backlog")
         yield Figure("b", f"{kind}: filed from a backlog", rate, "messages/s", aim=_AIM_PER_SECOND)
         begun = time.time()
         taken = load(on, server, port, tokens, count, CONNECTIONS)
-        flowing = _until(peer, 2 * count, list(workers.values()))
+        flowing = _until(peer, 2 * count, list(processes.values()))
         seconds = flowing["last"] - begun
         say(f"{count / seconds:.0f}/s posted and filed at the same time")
         yield Figure("b", f"{kind}: posted and filed at once", count / seconds, "messages/s")
         yield Figure("b", f"{kind}: accepted meanwhile", taken.per_second, "messages/s")
         for step in ("persist", "file"):
-            cpu = 1e6 * (workers[step].cpu_seconds - before[step]) / (2 * count - filed_before)
+            cpu = 1e6 * (processes[step].cpu_seconds - before[step]) / (2 * count - filed_before)
             yield Figure("b", f"{kind}: {step}, processor time", cpu, "µs/message")
-        yield from _memory(kind, workers, server)
+        yield from _memory(kind, processes, server)
 
 
-def _memory(kind: str, workers: dict[str, Child], server: Child) -> Iterator[Figure]:
+def _memory(kind: str, processes: dict[str, Child], server: Child) -> Iterator[Figure]:
     yield Figure("b", f"{kind}: gateway, resident", server.resident_mb, "MB", aim=_AIM_MB, at_most=True)
-    for step in STEPS:
-        yield Figure("b", f"{kind}: {step}, resident", workers[step].resident_mb, "MB", aim=_AIM_MB, at_most=True)
+    for step, process in processes.items():
+        yield Figure("b", f"{kind}: {step}, resident", process.resident_mb, "MB", aim=_AIM_MB, at_most=True)
 
 
 def _until(peer: Peer, count: int, workers: list[Child]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from tests.parts.rabbit import RabbitNode
 
 TENANT = "spijkenisse"
 PERSIST = "persist.normal"
-STEPS = ("persist", "file", "escalate", "notify", "park")
+FIRST_STEP = "persist"
+OTHER_STEPS = ("file", "escalate", "notify", "park")
 TEXT = (
     "Goedemiddag dokter, na ons gesprek van vorige week heb ik de nieuwe tabletten elke ochtend bij het ontbijt "
     "ingenomen. De eerste drie dagen was ik wat misselijk, maar dat is nu over. Mijn bloeddruk heb ik twee keer per "
@@ -55,7 +56,7 @@ class Ground:
 
     def environment(self, store: str, epd_port: int = 9) -> dict[str, str]:
         """Settings of the service on `store` (a MESSAGING_STORE value)."""
-        settings = {
+        return {
             "MESSAGING_BROKER": self.node.url,
             "MESSAGING_STORE": store,
             "MESSAGING_KEYRING": str(self.folder / "keyring.json"),
@@ -66,7 +67,6 @@ class Ground:
             "SPIJKENISSE_ON_CALL": "http://127.0.0.1:9/alarm",
             "SPIJKENISSE_ON_CALL_SECRET": "whsec_bWVhc3VyZW1lbnRzLW9ubHktc2VjcmV0LW9uLWNhbGw=",
         }
-        return settings
 
     def tokens(self, messages: int) -> list[str]:
         """Tokens of as many patients as write `messages` in all; each passes the limits of one patient."""
@@ -121,13 +121,17 @@ def gateway(on: Ground, name: str, environment: Mapping[str, str]) -> Iterator[t
 
 
 @contextmanager
-def worker(on: Ground, step: str, environment: Mapping[str, str]) -> Iterator[Child]:
-    """A worker process of one step that is ready."""
-    port = free_port()
-    command = [sys.executable, "-m", "messaging_service.cli", "worker", step, "--listen", f"127.0.0.1:{port}"]
-    with child(step, command, environment, on.folder) as process:
-        until_ready(process, port)
-        yield process
+def workers(on: Ground, steps: Sequence[str], environment: Mapping[str, str]) -> Iterator[dict[str, Child]]:
+    """A worker process for each of `steps`, all ready."""
+    with ExitStack() as running:
+        ports = {step: free_port() for step in steps}
+        processes = {}
+        for step, port in ports.items():
+            command = [sys.executable, "-m", "messaging_service.cli", "worker", step, "--listen", f"127.0.0.1:{port}"]
+            processes[step] = running.enter_context(child(step, command, environment, on.folder))
+        for step, port in ports.items():
+            until_ready(processes[step], port)
+        yield processes
 
 
 def until_ready(process: Child, port: int) -> None:

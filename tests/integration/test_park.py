@@ -115,11 +115,12 @@ async def test_an_event_that_could_not_be_told(
 
 
 @pytest.mark.parametrize("headers", [{}, {"queue": "step-of-another-version.sein"}])
+@pytest.mark.parametrize("body", [b"", b"\xff", b'{"tenant": "\xff"}', b'{"tenant": 7}', b'{"x":' + b"[" * 9_999])
 async def test_what_nobody_explained_is_parked_all_the_same(
-    service: Service, park: Park, mend: Mend, headers: dict[str, str | int]
+    service: Service, park: Park, mend: Mend, headers: dict[str, str | int], body: bytes
 ) -> None:
     """A dead letter without a reason, an unknown queue, an unreadable body: it is listed under its id."""
-    assert await park(Envelope("m1", "", b"\xff", headers)) == []
+    assert await park(Envelope("m1", "", body, headers)) == []
     (parked,) = await mend.listed()
     assert (parked.message, parked.step, parked.reason) == ("m1", "park", "delivery_limit")
 

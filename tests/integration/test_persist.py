@@ -134,7 +134,7 @@ async def test_an_event_that_does_not_open(service: Service, changes: dict[str, 
     assert await service.threads.message(event.message) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b'{"message": 1}', b"[" * 10_000])
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b'{"message": 1}', b'{"message": "\xff"}', b"[" * 10_000])
 async def test_a_malformed_event_is_final(service: Service, body: bytes) -> None:
     """What is no MessageAccepted is parked at once, and the fault says nothing of what it held."""
     with pytest.raises(MessageFault, match="unreadable_event") as raised:

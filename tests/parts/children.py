@@ -108,9 +108,7 @@ class Children:
         """What it wrote so far, in all its lives."""
         return self.log_file(name).read_text(errors="replace")
 
-    async def command(
-        self, *arguments: str, given: str = "", environment: Mapping[str, str] | None = None
-    ) -> Done:
+    async def command(self, *arguments: str, given: str = "", environment: Mapping[str, str] | None = None) -> Done:
         """Run `messaging-service ARGUMENTS` to its end, in `environment` when that is given."""
         child = await asyncio.create_subprocess_exec(
             *CLI,

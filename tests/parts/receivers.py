@@ -48,7 +48,7 @@ class Receivers:
         getattr(self, request.match_info["kind"]).append(await request.json())
         return web.Response(status=204)
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """One letter."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         self.raw.append(content)

@@ -13,9 +13,8 @@ _numbers = itertools.count(1)
 async def virtual_host(node: RabbitNode) -> str:
     """The URL of a new, empty virtual host; two seconds, where a new node takes ten."""
     name = f"system{next(_numbers)}"
-    make = (
-        f'rabbit_vhost:add(<<"{name}">>, <<"test">>), '
-        f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>).'
-    )
-    await asyncio.to_thread(node.ctl, "eval", make)
+    add = f'rabbit_vhost:add(<<"{name}">>, <<"test">>)'
+    arguments = ", ".join(f'<<"{text}">>' for text in ("guest", name, ".*", ".*", ".*", "test"))
+    allow = f"rabbit_auth_backend_internal:set_permissions({arguments})"
+    await asyncio.to_thread(node.ctl, "eval", f"{add}, {allow}.")
     return f"{node.url}{name}"

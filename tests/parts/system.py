@@ -154,7 +154,7 @@ async def running(
         tenants = write_tenants(folder / "tenants")
         epds = {tenant: await stack.enter_async_context(sandbox_epd()) for tenant in tenants}
         issuers = {tenant: Issuer(folder, tenant) for tenant in tenants}
-        url = f"http://127.0.0.1:{_free_port()}"
+        url = f"http://127.0.0.1:{free_port()}"
         environment = {
             "MESSAGING_BROKER": broker,
             "MESSAGING_STORE": store,
@@ -221,7 +221,8 @@ def _addresses(
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -17,7 +17,7 @@ async def until(condition: Callable[[], T | Awaitable[T]], what: str, seconds: f
     found: T | None = None
     try:
         async with asyncio.timeout(seconds):
-            while not (found := await _value(condition)):
+            while not (found := await _value(condition)):  # noqa: ASYNC110 - it happens in another process
                 await asyncio.sleep(_BETWEEN_LOOKS)
     except TimeoutError:
         raise AssertionError(f"not within {seconds:.0f} s: {what} (last seen: {found!r})") from None

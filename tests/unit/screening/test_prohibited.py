@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from messaging_service.screening.rules import Rule
@@ -25,10 +23,8 @@ CATEGORIES = {
 }
 
 
-def _examples(wanted: bool) -> Iterator[tuple[Rule, str]]:
-    for rule in RULES:
-        for text in rule.match if wanted else rule.no_match:
-            yield rule, text
+def _examples(wanted: bool) -> list[tuple[Rule, str]]:
+    return [(rule, text) for rule in RULES for text in (rule.match if wanted else rule.no_match)]
 
 
 def _counts(rule: Rule, text: str) -> bool:

@@ -1,0 +1,1 @@
+"""The service as its users meet it: separate processes, real servers, an EPD that nobody here wrote."""

@@ -1,0 +1,1 @@
+"""Faults while messages flow: nothing that was answered 202 may be lost."""

@@ -1,0 +1,70 @@
+"""Sanitising: plain text untouched, hostile markup harmless, nothing written lost, time bounded."""
+
+from __future__ import annotations
+
+import random
+from time import process_time
+
+import nh3
+import pytest
+
+from messaging_service.screening.sanitise import MAX_HTML, MAX_NESTING, SCHEMES, TAGS, html_to_text, sanitise
+
+_PIECES = [
+    "<b>", "</b>", "<p>", "<script>", "</script>", "<img src=x onerror=y>", "<svg/onload=z>", "<a href='javascript:q'>",
+    "<a href=\"https://example.org\">", "</a>", "<!--", "-->", "<style>", "</style>", "<math><mtext>", "&lt;", "&#106;",
+    "pijn<pijn", "<li>", "<table>", "<noscript>", "\x00", "\"", "'", ">", "<", "é", "<p title=\"<script>\">",
+]  # fmt: skip
+
+
+def test_plain_text_comes_back_as_typed() -> None:
+    """Plain text is never parsed: angle brackets, ampersands and blanks stay."""
+    typed = "pijn<pijn &amp; 38 > 37\n  <b>vet</b>"
+    assert sanitise(typed, html=False).text == typed
+
+
+def test_allowed_markup_stays_and_scripts_do_not() -> None:
+    """What patients use to write stays; what runs does not."""
+    clean = sanitise('<p>Ik heb <strong>pijn</strong> <img src=x onerror="a()"></p>', html=True)
+    assert clean.format == "html"
+    assert "<strong>pijn</strong>" in clean.text
+    assert "<img" not in clean.text
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_bleach_and_nh3_agree_or_the_text_stays_plain(seed: int) -> None:
+    """For random hostile fragments the clean form is a fixed point of nh3, or the body is kept as plain text."""
+    chosen = random.Random(seed)
+    body = "".join(chosen.choice(_PIECES) for _ in range(chosen.randint(1, 25)))
+    clean = sanitise(body, html=True)
+    if clean.format == "text":
+        assert clean.text == body
+    else:
+        again = nh3.clean(
+            clean.text, tags=set(TAGS), attributes={"a": {"href"}}, url_schemes=set(SCHEMES), link_rel=None
+        )
+        assert again == clean.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<b>" * (MAX_NESTING + 1) + "pijn", "<div><p>" * 8_000, "x" * (MAX_HTML + 1), "<" * 40_000],
+)
+def test_bombs_are_kept_as_text_at_once(body: str) -> None:
+    """Nesting and length bombs never reach bleach's quadratic part: the text stays, and the time is bounded."""
+    started = process_time()
+    assert sanitise(body, html=True).text
+    assert process_time() - started < 2
+
+
+def test_a_heap_of_comment_openings_is_quick() -> None:
+    """What no browser shows goes, however often it is opened."""
+    started = process_time()
+    assert "<!--" not in sanitise("pijn " + "<!--" * 15_000, html=True).text
+    assert process_time() - started < 2
+
+
+def test_readable_text_from_html() -> None:
+    """Lists, links, line breaks and paragraphs read well in a text-only EPD."""
+    html = '<p>Pijn<br>sinds gisteren</p><ul><li>knie</li><li>heup</li></ul><p><a href="https://a.nl">foto</a></p>'
+    assert html_to_text(html) == "Pijn\nsinds gisteren\n\n- knie\n- heup\n\nfoto (https://a.nl)"
