@@ -27,6 +27,8 @@ from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.care import CareFeed
+from messaging_service.application.changes import Changes
 from messaging_service.application.collections import ALL
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
@@ -76,6 +78,7 @@ class Parts:
     accounts: Accounts
     relations: Relations
     threads: Threads
+    changes: Changes
     access_log: ChainedAccessLog
     alerts: Alerts
     closing: AsyncExitStack
@@ -120,6 +123,10 @@ class Parts:
             clock=self.clock,
         )
 
+    def care(self) -> CareFeed:
+        """What keeps treatment relations and identity true."""
+        return CareFeed(store=self.store, patients=self.patients, access_log=self.access_log)
+
     def receive(self) -> Receive:
         """What answers the messages of an EPD."""
         return Receive(
@@ -127,6 +134,7 @@ class Parts:
             broker=self.broker,
             keyring=self.keyring,
             replies=self.replies(),
+            care=self.care(),
             alerts=self.alerts,
             meter=self.metrics,
             clock=self.clock,
@@ -218,6 +226,7 @@ def _assemble(
         accounts=Accounts(store),
         relations=Relations(store, patients),
         threads=Threads(store),
+        changes=Changes(store),
         access_log=ChainedAccessLog(store, system_clock),
         alerts=Alerts(store, operations, system_clock),
         closing=closing,
@@ -267,7 +276,14 @@ def epd_pool(epd: Epd) -> MllpPool:
     host, port, tls = parts.hostname, parts.port, _tls(epd) if parts.scheme == "mllps" else None
 
     def client() -> MllpClient:
-        return MllpClient(host, port, tls=tls, connect_timeout=epd.connect_timeout, ack_timeout=epd.ack_timeout)
+        return MllpClient(
+            host,
+            port,
+            tls=tls,
+            connect_timeout=epd.connect_timeout,
+            ack_timeout=epd.ack_timeout,
+            answers_twice=epd.answers_twice_here,
+        )
 
     return MllpPool(tuple(client() for _ in range(epd.connections)), client())
 

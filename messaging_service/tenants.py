@@ -121,13 +121,21 @@ class Listener(_Table, frozen=True, kw_only=True):
 class Epd(_Table, frozen=True, kw_only=True):
     """Where and how to file. `address` is mllp://host:port or mllps://host:port; times in seconds.
 
-    `unencrypted` lets mllp:// leave this machine, for an EPD that knows no TLS on a network of its own. `listener` is
-    where it sends to, `staff` maps its codes of practitioners and wards to our care teams or departments.
+    `unencrypted` lets mllp:// leave this machine, for an EPD that knows no TLS on a network of its own.
+    `acknowledged_by` says whose answers come: an interface engine's prove that a message is delivered, only the EPD's
+    own that it is filed. In enhanced mode the application acknowledgement comes on the same connection or, as a message
+    of its own, to the listener (`application_ack_on`).
+
+    `listener` is where the EPD sends to, `staff` maps its codes of practitioners and wards to our care teams or
+    departments. `end_of_care` are its codes in PV1-36 of a discharge (A03) with which care here is over; a discharge
+    alone never says so.
     """
 
     address: str
     profile: EpdProfile
     policy: AckPolicy = AckPolicy()
+    acknowledged_by: Literal["epd", "engine"] = "epd"
+    application_ack_on: Literal["connection", "listener"] = "connection"
     unencrypted: bool = False
     connections: Annotated[int, Meta(ge=1, le=64)] = 4
     connect_timeout: float = 5.0
@@ -137,12 +145,20 @@ class Epd(_Table, frozen=True, kw_only=True):
     client_key: str | None = None
     listener: Listener | None = None
     staff: Mapping[str, Code] = {}
+    end_of_care: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """The address can be connected to."""
         parts = urlsplit(self.address)
         if parts.scheme not in ("mllp", "mllps") or not parts.hostname or not parts.port:
             raise ValueError(f"address {self.address!r} must be mllp://host:port or mllps://host:port")
+        if self.profile.answers_twice and self.application_ack_on == "listener" and self.listener is None:
+            raise ValueError("application_ack_on is the listener, but there is no [epd.listener]")
+
+    @property
+    def answers_twice_here(self) -> bool:
+        """Whether a second answer is waited for on the connection itself."""
+        return self.profile.answers_twice and self.application_ack_on == "connection"
 
 
 class OnCall(_Table, frozen=True, kw_only=True):
@@ -173,10 +189,14 @@ class Limits(_Table, frozen=True, kw_only=True):
 
 
 class Due(_Table, frozen=True, kw_only=True):
-    """After how many minutes an accepted message that is not filed is past its limit (the ledger's alarm)."""
+    """After how many minutes an accepted message that is not filed is past its limit (the ledger's alarm).
+
+    `proven_hours`: after how many hours so is one that an interface engine took and nobody saw in the EPD.
+    """
 
     urgent_minutes: int = 5
     normal_minutes: int = 24 * 60
+    proven_hours: int = 72
 
 
 class Statement(_Table, frozen=True, kw_only=True):

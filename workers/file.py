@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from messaging_service.application.compose import Compose
 from messaging_service.application.file import EpdLine, File
 from messaging_service.application.topology import file_queue
 from messaging_service.bootstrap import Parts
@@ -19,8 +20,9 @@ def stations(parts: Parts) -> list[Station]:
     lines = parts.epd_lines()
     file = File(
         lines=lines,
-        patients=parts.patients,
+        compose=Compose(parts.patients),
         threads=parts.threads,
+        changes=parts.changes,
         access_log=parts.access_log,
         alerts=parts.alerts,
         meter=parts.metrics,

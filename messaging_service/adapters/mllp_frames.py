@@ -45,6 +45,10 @@ class FrameDecoder:
         Raises:
             FrameBroken: the cap is passed; the connection is of no use any more.
         """
+        end = len(chunk) - len(END)
+        if not self._buffer and chunk[:1] == START and 0 < end <= self._max and chunk.find(END) == end:
+            self._skipped = 0
+            return [bytes(chunk[1:end])]  # as nearly every answer comes: one frame, whole
         self._buffer += chunk
         frames = []
         while (frame := self._next()) is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from messaging_service.application.ports import Collection, Index
 
-IDENTIFIERS = Collection("identifiers")
-PATIENTS = Collection("patients")
+IDENTIFIERS = Collection("identifiers", (Index("of_own", ("own",)),))
+PATIENTS = Collection("patients", (Index("of_survivor", ("merged_into",)),))
+CARE = Collection("care", (Index("by_death", ("tenant", "deceased_at")), Index("by_end", ("tenant", "care_ended_at"))))
+CARE_EVENTS = Collection("care_events", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 ACCOUNTS = Collection("accounts")
 RELATIONS = Collection("relations", (Index("of_patient", ("patient", "began_at")),), shard_key="patient")
 THREADS = Collection("threads", (Index("of_patient", ("patient", "order")),), shard_key="patient")
@@ -23,8 +25,10 @@ FILINGS = Collection(
     (
         Index("by_state", ("state", "accepted_at")),
         Index("by_lane", ("tenant", "lane", "state", "accepted_at")),
+        Index("by_control_id", ("tenant", "last_control_id")),
     ),
 )
+CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection("parked", (Index("by_state", ("state", "parked_at")), Index("of_message", ("message",))))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
 ALERTS = Collection("alerts")
@@ -35,6 +39,8 @@ ACCESS_LOG = Collection("access_log", (Index("of_patient", ("patient", "at")), I
 ALL = (
     IDENTIFIERS,
     PATIENTS,
+    CARE,
+    CARE_EVENTS,
     ACCOUNTS,
     RELATIONS,
     THREADS,
@@ -44,6 +50,7 @@ ALL = (
     UNMATCHED,
     RECEIVED,
     FILINGS,
+    CHANGES,
     PARKED,
     ALARMS,
     ALERTS,

@@ -1,33 +1,31 @@
-"""File a persisted message into the EPD and keep the acknowledgement as proof."""
+"""File a persisted message, or a later change of it, into the EPD and keep the acknowledgement as proof."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from messaging_service.application.alerts import Alerts
-from messaging_service.application.codec import Outgoing, outgoing, read_event, unpack
-from messaging_service.application.patients import Patients
+from messaging_service.application.changes import Changes, StoredChange
+from messaging_service.application.codec import Outgoing, outgoing, read_event
+from messaging_service.application.compose import Compose
 from messaging_service.application.ports import AccessEntry, AccessLog, Clock, Envelope, Epd, Meter
 from messaging_service.application.threads import StoredMessage, Threads, required
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, Deferred, EpdDown, MessageFault
-from messaging_service.domain.events import MessageFiled, MessagePersisted
-from messaging_service.domain.filing import OPEN_STATES, Attempt, Filing, FilingState
-from messaging_service.domain.message import BodyFormat, Lane, Submission
+from messaging_service.domain.events import ChangeOrdered, MessageFiled, MessagePersisted
+from messaging_service.domain.filing import OPEN_STATES, Attempt, Filing, FilingState, changed_message, is_change
+from messaging_service.domain.message import Lane
 from messaging_service.epd.acknowledgement import (
+    AckCode,
     Acknowledgement,
     AckUnknown,
     AckUnreadable,
     Unanswered,
     parse_ack,
 )
-from messaging_service.epd.document import FilingDocument
 from messaging_service.epd.policy import Action, Verdict
 from messaging_service.epd.render import DocumentTemplate
-from messaging_service.screening.sanitise import html_to_text
 from messaging_service.tenants import Tenant
 
 _SILENCES_UNTIL_DOWN = 3
@@ -52,8 +50,9 @@ class File:
         self,
         *,
         lines: Mapping[str, EpdLine],
-        patients: Patients,
+        compose: Compose,
         threads: Threads,
+        changes: Changes,
         access_log: AccessLog,
         alerts: Alerts,
         meter: Meter,
@@ -62,41 +61,35 @@ class File:
         self._alerts = alerts
         self._meter = meter
         self._lines = lines
-        self._patients = patients
+        self._compose = compose
         self._threads = threads
+        self._changes = changes
         self._access_log = access_log
         self._clock = clock
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
-        """File the message of a MessagePersisted, unless it is filed or given up already.
+        """File what a MessagePersisted or a ChangeOrdered names, unless the EPD has it or it was given up already.
 
         Raises:
             Deferred: its predecessor in the thread is not filed yet, or another worker is sending it now.
             MessageFault: the EPD refused it, or did not acknowledge it.
             EpdDown: the EPD cannot be reached or is silent to everything.
         """
-        event = read_event(envelope, MessagePersisted)
+        event = _event_in(envelope)
         line = self._lines.get(event.tenant)
         if line is None:
             raise MessageFault("tenant_unknown")
         filing = await self._threads.filing(event.message)
         if filing is None or filing.tenant != event.tenant:
             raise MessageFault("not_in_store", final=True)
-        if filing.state is FilingState.FILED:
-            return self._filed(line, filing, event)
         if filing.state not in OPEN_STATES:
-            return []
-        message = required(await self._threads.message(event.message))
-        if event.lane is Lane.NORMAL:
+            return filed_events(line.tenant, filing, event.thread)
+        message = required(await self._threads.message(changed_message(event.message)))
+        change = await self._changes.get(event.message)
+        if event.lane is Lane.NORMAL and change is None:
             await self._wait_for_predecessor(message)
-        attempt = envelope.count("attempt") + 1
-        return self._filed(line, await self._send(line, filing, message, attempt), event)
-
-    def _filed(self, line: EpdLine, filing: Filing, event: MessagePersisted) -> list[Outgoing]:
-        if line.tenant.portal is None:
-            return []
-        filed_at = filing.attempts[-1].acknowledged_at
-        return [outgoing(notify_queue(event.tenant), MessageFiled(event.message, event.tenant, event.thread, filed_at))]
+        filing = await self._send(line, filing, message, change, envelope.count("attempt") + 1)
+        return filed_events(line.tenant, filing, event.thread)
 
     async def _wait_for_predecessor(self, message: StoredMessage) -> None:
         before = await self._threads.predecessor(message)
@@ -106,10 +99,12 @@ class File:
         if filing is None or filing.state in OPEN_STATES:
             raise Deferred
 
-    async def _send(self, line: EpdLine, filing: Filing, message: StoredMessage, attempt: int) -> Filing:
+    async def _send(
+        self, line: EpdLine, filing: Filing, message: StoredMessage, change: StoredChange | None, attempt: int
+    ) -> Filing:
         now = self._clock()
         self._require_sendable(line, filing, now)
-        frame = line.template.render(await self._document(line, message, filing.control_id, now))
+        frame = line.template.render(await self._compose(line.tenant, message, change, filing.control_id, now))
         await self._access_log.record(_entry(message))
         sending = await self._change(filing.sending(now))
         try:
@@ -128,42 +123,12 @@ class File:
         """A message that another worker is sending waits; one whose worker died on it is of unknown outcome."""
         if filing.state is FilingState.WAITING:
             return
-        under_way_ms = 1000 * (line.tenant.epd.connect_timeout + line.tenant.epd.ack_timeout)
+        answers = 2 if line.tenant.epd.answers_twice_here else 1
+        under_way_ms = 1000 * (line.tenant.epd.connect_timeout + answers * line.tenant.epd.ack_timeout)
         if filing.state is FilingState.SENDING and now - filing.attempts[-1].sent_at < under_way_ms:
             raise Deferred
         if line.tenant.epd.policy.on_unknown == "park":
             raise MessageFault("ack-unknown", final=True)
-
-    async def _document(self, line: EpdLine, message: StoredMessage, control_id: str, now: int) -> FilingDocument:
-        patient = await self._patients.load(message.patient)
-        submission = unpack(patient.unseal(message.id, "submission", message.sealed), Submission)
-        content, zone, team = (
-            submission.content,
-            line.tenant.zone,
-            line.tenant.routing.team(message.care_team),
-        )
-        html = content.clean_format is BodyFormat.HTML
-        body = await asyncio.to_thread(html_to_text, content.clean) if html else content.clean
-        return FilingDocument(
-            message_id=message.id,
-            control_id=control_id,
-            thread=None if message.place == 1 or message.id == message.thread else message.thread,
-            written_at=datetime.fromtimestamp(message.accepted_at / 1000, zone),
-            sent_at=datetime.fromtimestamp(now / 1000, zone),
-            identifiers=submission.identifiers,
-            patient_name=submission.patient_name,
-            author_name=submission.author.name,
-            author_role=submission.author.role,
-            care_team_code=message.care_team,
-            care_team_name=team.name if team else message.care_team,
-            department_code=message.department,
-            subject=content.subject,
-            body=body,
-            urgent=submission.triage.urgent,
-            topics=submission.triage.topics,
-            caution=submission.triage.caution,
-            original_note=content.typed_format is BodyFormat.HTML,
-        )
 
     async def _exchange(self, line: EpdLine, filing: Filing, frame: bytes, message: StoredMessage) -> Acknowledgement:
         control_id, urgent = filing.attempts[-1].control_id, message.lane == Lane.URGENT
@@ -186,7 +151,8 @@ class File:
         answered = Attempt(sent.control_id, sent.sent_at, ack.code, ack.error, ack.control_id, now, ack.digest)
         verdict = line.tenant.epd.policy.judge(ack, attempts)
         filed = verdict.action is Action.FILED
-        filing = await self._change(filing.answered(answered, FilingState.FILED if filed else FilingState.WAITING))
+        state = state_after(line.tenant, ack.code) if filed else FilingState.WAITING
+        filing = await self._change(filing.answered(answered, state))
         self._meter.acknowledged(line.tenant.id, filing.lane, ack.code, now - filing.accepted_at)
         await self._tell_of_refusals(line, verdict)
         if not filed:
@@ -208,6 +174,28 @@ class File:
             return await self._threads.change(filing)
         except Conflict as problem:
             raise Deferred from problem
+
+
+def _event_in(envelope: Envelope) -> MessagePersisted | ChangeOrdered:
+    if envelope.kind == ChangeOrdered.__name__:
+        return read_event(envelope, ChangeOrdered)
+    return read_event(envelope, MessagePersisted)
+
+
+def state_after(tenant: Tenant, code: AckCode) -> FilingState:
+    """What a positive answer proves: an engine's, or a commit that is to be followed by more, only the delivery."""
+    committed = code is AckCode.CA and tenant.epd.profile.answers_twice
+    if committed or tenant.epd.acknowledged_by == "engine":
+        return FilingState.DELIVERED
+    return FilingState.FILED
+
+
+def filed_events(tenant: Tenant, filing: Filing, thread: str) -> list[Outgoing]:
+    """What the portal is told: that a message is filed. Of changes, and of what is only delivered, nothing."""
+    if tenant.portal is None or filing.state is not FilingState.FILED or is_change(filing.id):
+        return []
+    event = MessageFiled(filing.id, filing.tenant, thread, filing.filed_at)
+    return [outgoing(notify_queue(filing.tenant), event)]
 
 
 def _entry(message: StoredMessage) -> AccessEntry:

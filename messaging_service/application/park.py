@@ -14,7 +14,7 @@ from messaging_service.application.threads import Threads
 from messaging_service.application.topology import notify_queue, step_of
 from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.events import MessageParked
-from messaging_service.domain.filing import FilingState
+from messaging_service.domain.filing import FilingState, is_change
 from messaging_service.domain.message import Step
 from messaging_service.tenants import Tenant
 
@@ -65,8 +65,8 @@ class Park:
         if Step(parked.step) not in _STOPS_THE_MESSAGE:
             return []
         stopped = await self._threads.set_state(parked.message, FilingState.PARKED)
-        if not stopped and await self._threads.filing(parked.message):
-            return []  # filed meanwhile: listed for a person, but there is nothing to tell the patient
+        if (not stopped and await self._threads.filing(parked.message)) or is_change(parked.message):
+            return []  # filed meanwhile, or a change of what is filed: for a person, but not for the patient
         tenant = self._tenants.get(parked.tenant)
         if tenant is None or tenant.portal is None:
             return []

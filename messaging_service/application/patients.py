@@ -6,10 +6,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from messaging_service.application.codec import from_document, pack, to_document, unpack
 from messaging_service.application.collections import IDENTIFIERS, PATIENTS
-from messaging_service.application.ports import DocumentStore
+from messaging_service.application.ports import Document, DocumentStore
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.crypto.sealing import Place, seal, unseal
 from messaging_service.domain.errors import Conflict, MessageFault
@@ -26,6 +27,9 @@ class _PatientDocument:
     wrapped_dek: bytes
     sealed: bytes
     version: int = 1
+    merged_into: str = ""
+    linked_at: int = 0
+    named_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Patients:
         self._store = store
         self._keyring = keyring
         self._known: OrderedDict[str, Patient] = OrderedDict()
+        self._digest = lru_cache(_CACHED_KEYS)(self._reckon_digest)  # a patient who writes is looked up again and again
 
     def key(self, tenant: str, identifiers: Sequence[Identifier]) -> str:
         """The look-up key of a patient: a digest of the first identifier, the same on every gateway."""
@@ -73,6 +78,30 @@ class Patients:
         digests = [self._digest(tenant, identifier) for identifier in identifiers]
         found = await self._store.get_many(IDENTIFIERS, digests)
         return frozenset(document["patient"] for document in found.values())
+
+    async def own(self, tenant: str, identifiers: Sequence[Identifier]) -> str:
+        """The internal id of the record that these identifiers were given to, made when new, merged or not.
+
+        Raises:
+            Conflict: as `ensure`.
+        """
+        await self.ensure(tenant, identifiers, "")
+        document = await self._store.get(IDENTIFIERS, self._digest(tenant, identifiers[0]))
+        if document is None:
+            raise Conflict("patient")
+        return str(document["own"])
+
+    async def members(self, id: str) -> tuple[str, ...]:
+        """This record and all that were merged into it, directly or not: the records of one person."""
+        found = [id]
+        for each in found:
+            merged = await self._store.find(PATIENTS, "of_survivor", {"merged_into": each})
+            found += [document["id"] for document in merged if document["id"] not in found]
+        return tuple(found)
+
+    async def is_same(self, survivor: str | None, id: str) -> bool:
+        """Whether a record belongs to the person of `survivor`."""
+        return survivor is not None and (survivor == id or id in await self.members(survivor))
 
     async def load(self, id: str) -> Patient:
         """The patient with that internal id.
@@ -99,10 +128,11 @@ class Patients:
         digests = [self._digest(tenant, identifier) for identifier in identifiers]
         known = await self._store.get_many(IDENTIFIERS, digests)
         if digests[0] in known:
-            patient = await self.load(known[digests[0]]["patient"])
+            patient, own = await self.load(known[digests[0]]["patient"]), known[digests[0]]["own"]
         else:
             patient = await self._make(tenant, identifiers, name)
-        await self._store_identifiers(patient, [digest for digest in digests[1:] if digest not in known])
+            own = patient.id
+        await self._store_identifiers(patient, own, [digest for digest in digests[1:] if digest not in known])
         return patient
 
     async def _make(self, tenant: str, identifiers: Sequence[Identifier], name: str) -> Patient:
@@ -111,15 +141,17 @@ class Patients:
         patient = Patient(tenant, id, dek)
         sealed = patient.seal("", "patient", _Sealed(tuple(identifiers), name))
         await self._store.insert(PATIENTS, [to_document(_PatientDocument(id, tenant, wrapped, sealed))])
-        if (await self._store_identifiers(patient, [self._digest(tenant, identifiers[0])]))[0]:
+        if (await self._store_identifiers(patient, id, [self._digest(tenant, identifiers[0])]))[0]:
             return self._remember(patient)
         await self._store.delete(PATIENTS, id)
         if winner := await self.find(tenant, identifiers):
             return await self.load(winner)
         raise Conflict("patient")
 
-    async def _store_identifiers(self, patient: Patient, digests: Sequence[str]) -> list[bool]:
-        documents = [{"id": digest, "tenant": patient.tenant, "patient": patient.id} for digest in digests]
+    async def _store_identifiers(self, patient: Patient, own: str, digests: Sequence[str]) -> list[bool]:
+        documents: list[Document] = [
+            {"id": digest, "tenant": patient.tenant, "patient": patient.id, "own": own} for digest in digests
+        ]
         return await self._store.insert(IDENTIFIERS, documents) if documents else []
 
     async def identity(self, id: str) -> tuple[tuple[Identifier, ...], str]:
@@ -131,7 +163,23 @@ class Patients:
         opened = unpack(patient.unseal("", "patient", document["sealed"]), _Sealed)
         return opened.identifiers, opened.name
 
-    def _digest(self, tenant: str, identifier: Identifier) -> str:
+    async def rename(self, id: str, name: str, at: int) -> None:
+        """The name that the hospital knows since `at` (milliseconds); an older one changes nothing.
+
+        Raises:
+            Conflict: somebody else changed the record at the same moment.
+        """
+        patient, document = await self.load(id), await self._store.get(PATIENTS, id)
+        if document is None:
+            raise MessageFault("patient_unknown", final=True)
+        known = unpack(patient.unseal("", "patient", document["sealed"]), _Sealed)
+        if (at, name) <= (document["named_at"], known.name) or not name:
+            return
+        sealed = patient.seal("", "patient", _Sealed(known.identifiers, name))
+        if not await self._store.replace(PATIENTS, {**document, "sealed": sealed, "named_at": at}):
+            raise Conflict("patient")
+
+    def _reckon_digest(self, tenant: str, identifier: Identifier) -> str:
         return self._keyring.digest(tenant, "identifier", identifier.system, identifier.value)
 
     def _remember(self, patient: Patient) -> Patient:

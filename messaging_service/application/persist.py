@@ -112,7 +112,7 @@ class Persist:
         if thread is None:
             own = self._keyring.is_message_id_of(event.tenant, key, event.thread)
         else:
-            own = (thread.tenant, thread.patient) == (event.tenant, patient.id)
+            own = thread.tenant == event.tenant and await self._patients.is_same(patient.id, thread.patient)
         if not own:
             raise MessageFault("thread_of_another", final=True)
         if thread is None and event.lane is Lane.NORMAL and not await self._threads.opener_is_parked(event.thread):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.codec import unpack
@@ -22,6 +23,7 @@ _STATES = {
     FilingState.WAITING: State.PERSISTED,
     FilingState.SENDING: State.PERSISTED,
     FilingState.UNKNOWN: State.PERSISTED,
+    FilingState.DELIVERED: State.DELIVERED,
     FilingState.FILED: State.FILED,
     FilingState.PARKED: State.PARKED,
     FilingState.CLOSED: State.CLOSED,
@@ -89,12 +91,12 @@ class Reader:
         stored = await self._threads.message(id)
         if stored is None:
             return await self._not_stored(reader, key, id)
-        patient = await self._own(reader, stored)
-        if stored.withdrawn_at:
+        records = await self._own(reader, stored)
+        shown = await self._views(records, [stored])
+        if not shown:
             raise NotFound
-        filing = await self._threads.filing(id)
-        await self._log(reader, patient.id, "message", id)
-        return _view(patient, stored, filing)
+        await self._log(reader, stored.patient, "message", id)
+        return shown[0]
 
     async def thread(self, reader: Writer, id: str) -> ThreadView:
         """One thread with its messages in order.
@@ -108,22 +110,21 @@ class Reader:
             if await self._threads.message(id):
                 raise NotFound  # a message in another thread opens none of its own
             return ThreadView(id, "open", 0, "", (await self._not_stored(reader, key, id),))
-        patient = await self._own(reader, stored)
+        records = await self._own(reader, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
-        await self._log(reader, patient.id, "thread", id)
-        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(await self._views(patient, messages)))
+        await self._log(reader, stored.patient, "thread", id)
+        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(await self._views(records, messages)))
 
     async def threads(self, reader: Writer, *, below: str | None, limit: int) -> list[ThreadView]:
         """The patient's threads, newest first, each with its last message."""
         await self._enter(reader)
-        id = await self._patients.find(reader.tenant.id, reader.identifiers)
-        if id is None:
-            return []
-        patient = await self._patients.load(id)
-        found = await self._threads.threads_of(id, below=below, limit=limit)
+        records = await self._records(reader)
+        every = [await self._threads.threads_of(id, below=below, limit=limit) for id in records]
+        found = sorted(chain.from_iterable(every), key=lambda thread: thread.order, reverse=True)[:limit]
         last = await self._threads.last_messages([thread.id for thread in found])
-        views = {view.thread: view for view in await self._views(patient, last)}
-        await self._log(reader, id, "threads", "")
+        views = {view.thread: view for view in await self._views(records, last)}
+        for id in records:
+            await self._log(reader, id, "threads", "")
         return [ThreadView(t.id, t.state, t.opened_at, t.order, (views[t.id],) if t.id in views else ()) for t in found]
 
     async def _enter(self, reader: Writer) -> str:
@@ -137,16 +138,23 @@ class Reader:
         parked = await self._store.get(PARKED, f"{id}.persist")
         return MessageView(id, id, _STATES_BEFORE.get(parked["state"] if parked else "", State.ACCEPTED))
 
-    async def _own(self, reader: Writer, thing: StoredMessage | StoredThread) -> Patient:
-        id = await self._patients.find(reader.tenant.id, reader.identifiers)
-        if (thing.tenant, thing.patient) != (reader.tenant.id, id):
+    async def _own(self, reader: Writer, thing: StoredMessage | StoredThread) -> Sequence[str]:
+        records = await self._records(reader)
+        if thing.tenant != reader.tenant.id or thing.patient not in records:
             raise NotFound
-        return await self._patients.load(thing.patient)
+        return records
 
-    async def _views(self, patient: Patient, messages: Sequence[StoredMessage]) -> list[MessageView]:
-        shown = [message for message in messages if not message.withdrawn_at]
+    async def _records(self, reader: Writer) -> Sequence[str]:
+        """The reader's records: those that were merged are one person's."""
+        id = await self._patients.find(reader.tenant.id, reader.identifiers)
+        return await self._patients.members(id) if id else ()
+
+    async def _views(self, records: Sequence[str], messages: Sequence[StoredMessage]) -> list[MessageView]:
+        """Of these messages those that are shown: not withdrawn, and of the reader's records."""
+        shown = [message for message in messages if not message.withdrawn_at and message.patient in records]
+        patients = {id: await self._patients.load(id) for id in {message.patient for message in shown}}
         filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in shown])
-        return [_view(patient, message, filings.get(message.id)) for message in shown]
+        return [_view(patients[message.patient], message, filings.get(message.id)) for message in shown]
 
     async def _log(self, reader: Writer, patient: str, kind: str, id: str) -> None:
         entry = AccessEntry(
@@ -167,13 +175,12 @@ def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> Me
     if message.kind == REPLY:
         return _reply_view(patient, message)
     submission = unpack(patient.unseal(message.id, "submission", message.sealed), Submission)
-    filed = filing is not None and filing.state is FilingState.FILED
     return MessageView(
         id=message.id,
         thread=message.thread,
         state=_STATES[filing.state] if filing else State.PERSISTED,
         accepted_at=message.accepted_at,
-        filed_at=filing.attempts[-1].acknowledged_at if filing and filed else 0,
+        filed_at=filing.filed_at if filing else 0,
         care_team=message.care_team,
         submission=submission,
     )

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.care import CareFeed
 from messaging_service.application.codec import Outgoing, from_document, to_document
 from messaging_service.application.collections import RECEIVED
 from messaging_service.application.ports import Broker, Clock, DocumentStore, Meter
@@ -20,7 +21,14 @@ from messaging_service.epd.acknowledgement import AckCode
 from messaging_service.epd.inbound import read
 from messaging_service.epd.inbound_answer import answer
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
-from messaging_service.epd.inbound_events import Agreement, ClinicianWrote
+from messaging_service.epd.inbound_events import (
+    Agreement,
+    ClinicianWrote,
+    Inbound,
+    PatientChanged,
+    RecordsJoined,
+    RecordsParted,
+)
 from messaging_service.epd.inbound_header import Header
 from messaging_service.tenants import Tenant
 
@@ -52,6 +60,7 @@ class Receive:
         broker: Broker,
         keyring: Keyring,
         replies: Replies,
+        care: CareFeed,
         alerts: Alerts,
         meter: Meter,
         clock: Clock,
@@ -60,6 +69,7 @@ class Receive:
         self._broker = broker
         self._keyring = keyring
         self._replies = replies
+        self._care = care
         self._alerts = alerts
         self._meter = meter
         self._clock = clock
@@ -116,9 +126,18 @@ class Receive:
         await self._remember(ReceivedMessage(self._id(tenant, header), tenant.id, self._digest(tenant, raw), now, said))
         return said
 
-    async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: ClinicianWrote) -> list[Outgoing]:
+    async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: Inbound) -> list[Outgoing]:
         version = self._keyring.digest(tenant.id, "version", header.sender, self._digest(tenant, raw))
-        return await self._replies.take(tenant, header.sender, version, event)
+        match event:
+            case ClinicianWrote():
+                return await self._replies.take(tenant, header.sender, version, event)
+            case PatientChanged():
+                await self._care.change(tenant, version, event)
+            case RecordsJoined():
+                await self._care.join(tenant, event)
+            case RecordsParted():
+                await self._care.part(tenant, event)
+        return []
 
     async def _remember(self, received: ReceivedMessage) -> None:
         """Under a control id that started over the newer message counts; who loses a race repeats in vain, unharmed."""
@@ -149,7 +168,11 @@ def agreement(tenant: Tenant) -> Agreement:
     """What the tenant's [epd] table says of messages that come in."""
     profile, listener = tenant.epd.profile, tenant.epd.listener
     return Agreement(
-        authorities=profile.authorities,
+        authorities={
+            system: profile.authorities[system]
+            for system in tenant.identity.identifiers
+            if system in profile.authorities
+        },
         charset=profile.charset,
         processing_id=profile.processing_id,
         zone=tenant.zone,

@@ -64,11 +64,12 @@ class Matching:
             return _in_thread(await self._thread(waiting), waiting, team, "patient")
         if parents:
             raise Unmatchable("parent_unknown")
-        thread = StoredThread.opened(begun.id, begun.tenant, min(patient), begun.opened_at)
+        (own,) = await self._patients.known(tenant.id, wrote.person.identifiers)
+        thread = StoredThread.opened(begun.id, begun.tenant, own, begun.opened_at)
         return Match(thread, team.code, team.department, "begun")
 
     async def patient(self, tenant: Tenant, wrote: ClinicianWrote) -> frozenset[str]:
-        """The internal ids under which the patient is known here.
+        """The records of the patient, as they are known here.
 
         Raises:
             Unmatchable: nobody is, or the identifiers are of two people.
@@ -78,7 +79,7 @@ class Matching:
             raise Unmatchable("patient_unknown")
         if len(found) > 1:
             raise Unmatchable("identifiers_differ")
-        return found
+        return frozenset(await self._patients.members(min(found)))
 
     async def _waiting(self, patient: Iterable[str], department: str) -> StoredMessage | None:
         """The patient's newest message in that department that is the last of its thread."""

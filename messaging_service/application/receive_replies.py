@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from messaging_service.application.codec import Outgoing, outgoing
 from messaging_service.application.collections import REPLACEMENTS
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore
+from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore, Envelope
 from messaging_service.application.receive_match import Match, Matching, Unmatchable
 from messaging_service.application.receive_versions import StoredVersion, Versions
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
@@ -21,6 +22,7 @@ from messaging_service.epd.inbound_events import ClinicianWrote, Told
 from messaging_service.screening.sanitise import sanitise
 from messaging_service.tenants import Tenant
 
+Publish = Callable[[str, Envelope], Awaitable[None]]
 _ACTIONS = {Told.WRITTEN: "create", Told.CHANGED: "update", Told.WITHDRAWN: "delete"}
 
 
@@ -63,8 +65,10 @@ class Replies:
             return []
         return await self._show(tenant, match, message, version, wrote)
 
-    async def bind(self, tenant: Tenant, unmatched: Unmatched, thread: str, by: str) -> list[Outgoing]:
+    async def bind(self, tenant: Tenant, unmatched: Unmatched, thread: str, by: str, publish: Publish) -> None:
         """Put what is unmatched into the thread that a person names, other versions of the same reply with it.
+
+        What the portal is told is published before anything is off the list, so that a crash loses nothing.
 
         Raises:
             SettingInvalid: there is no such thread.
@@ -75,13 +79,12 @@ class Replies:
             raise SettingInvalid(f"there is no thread {thread!r} at {tenant.id}")
         last = await self._threads.last_messages([thread])
         team, department = (last[0].care_team, last[0].department) if last else (tenant.routing.triage_desk, "")
-        follows = []
         for each in await self._unmatched.of(unmatched.message):
             wrote, match = self._unmatched.opened(each), Match(found, team, department, f"operations {by}")
             if wrote.told is not Told.WITHDRAWN:
-                follows = await self._show(tenant, match, each.message, each.id, wrote)
+                for follows in await self._show(tenant, match, each.message, each.id, wrote):
+                    await publish(follows.queue, follows.envelope)
             await self._unmatched.settle(each, BOUND, f"thread {thread}")
-        return follows
 
     async def _message_id(self, tenant: Tenant, sender: str, wrote: ClinicianWrote) -> str:
         """The same for all versions of a document; what replaces a document is a version of that one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.codec import Outgoing, outgoing, pack
@@ -108,6 +108,7 @@ class Submit:
         self._calendars = calendars
         self._limit = limit
         self._clock = clock
+        self._reply_days: dict[str, tuple[date, str]] = {}
 
     async def __call__(self, command: SubmitMessage) -> Accepted:
         """Accept the message, or say why not.
@@ -161,10 +162,15 @@ class Submit:
         return self._keyring.message_id(command.writer.tenant.id, patient, command.idempotency_key, digest)
 
     def _reply_by(self, tenant: Tenant) -> str:
+        """The same for every message of a day, so it is worked out once a day."""
         received = datetime.fromtimestamp(self._clock() / 1000, UTC)
-        working = self._calendars[tenant.id].is_working_day
-        day = reply_expected_by(received, tenant.reply.days, tenant.reply.count, tenant.zone, working)
-        return day.isoformat()
+        today = received.astimezone(tenant.zone).date()
+        known = self._reply_days.get(tenant.id)
+        if known is None or known[0] != today:
+            working = self._calendars[tenant.id].is_working_day
+            day = reply_expected_by(received, tenant.reply.days, tenant.reply.count, tenant.zone, working)
+            known = self._reply_days[tenant.id] = (today, day.isoformat())
+        return known[1]
 
     async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> bool:
         """Account and thread allow it. False: the store is down and the message urgent, so persist checks."""
@@ -185,7 +191,8 @@ class Submit:
             if not self._keyring.is_message_id_of(tenant, patient, id):
                 raise NotFound
             return
-        if thread.tenant != tenant or thread.patient != await self._patients.find(tenant, command.writer.identifiers):
+        own = await self._patients.find(tenant, command.writer.identifiers)
+        if thread.tenant != tenant or not await self._patients.is_same(own, thread.patient):
             raise NotFound
         if thread.state != "open":
             raise ThreadClosed

@@ -10,7 +10,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import FILINGS, MESSAGES, PARKED, THREADS
 from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
-from messaging_service.domain.filing import Filing, FilingState
+from messaging_service.domain.filing import TAKEN_STATES, Filing, FilingState
 from messaging_service.domain.message import Step
 
 SUBMISSION, REPLY = "submission", "reply"
@@ -183,10 +183,10 @@ class Threads:
         return replace(filing, version=filing.version + 1)
 
     async def set_state(self, message: str, state: FilingState) -> bool:
-        """Move the filing to `state` whatever it was, unless it is filed; False when there is none or it is filed."""
+        """Move the filing to `state`; False when there is none or the EPD's side has it."""
         for _ in range(_PLACE_TRIES):
             filing = await self.filing(message)
-            if filing is None or filing.state is FilingState.FILED:
+            if filing is None or filing.state in TAKEN_STATES:
                 return False
             if await self._store.replace(FILINGS, to_document(replace(filing, state=state))):
                 return True

@@ -82,8 +82,11 @@ class UnmatchedDocuments:
         """Take one off the list, and its content with it.
 
         Raises:
+            UnmatchedNotFound: it is off the list already.
             Conflict: somebody else did so at the same moment.
         """
+        if unmatched.state != OPEN:
+            raise UnmatchedNotFound(f"{unmatched.id} is {unmatched.state}")
         settled = replace(unmatched, state=state, remark=remark, sealed=b"")
         if not await self._store.replace(UNMATCHED, to_document(settled)):
             raise Conflict(f"unmatched {unmatched.id}")

@@ -40,6 +40,17 @@ class MessagePersisted:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeOrdered:
+    """A message that the EPD has is to be corrected there or withdrawn; `message` is the id of the change."""
+
+    message: str
+    tenant: str
+    thread: str
+    lane: Lane
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFiled:
     """The EPD acknowledged the message."""
 
@@ -100,4 +111,4 @@ class ReplyWithdrawn:
 
 
 ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
-Event = MessageAccepted | MessagePersisted | MessageFiled | MessageEscalated | MessageParked | ReplyEvent
+Event = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked | ReplyEvent

@@ -11,19 +11,51 @@ from enum import StrEnum
 class FilingState(StrEnum):
     """WAITING: not sent, or refused and to be sent again. SENDING: on its way, or its worker died.
 
-    UNKNOWN: sent, and no acknowledgement of it came.
+    UNKNOWN: sent, and no acknowledgement of it came. DELIVERED: taken by an interface engine, or committed to by the
+    EPD, which has not said yet that it filed it. FILED: the EPD said so, or lists it.
     """
 
     WAITING = "waiting"
     SENDING = "sending"
     UNKNOWN = "unknown"
+    DELIVERED = "delivered"
     FILED = "filed"
     PARKED = "parked"
     CLOSED = "closed"
 
 
+class Change(StrEnum):
+    """What a document is to the EPD: NEW, CORRECTED (its text replaced), or WITHDRAWN."""
+
+    NEW = "new"
+    CORRECTED = "corrected"
+    WITHDRAWN = "withdrawn"
+
+
 UNKNOWN = "unknown"
 OPEN_STATES = (FilingState.WAITING, FilingState.SENDING, FilingState.UNKNOWN)
+TAKEN_STATES = (FilingState.DELIVERED, FilingState.FILED)
+"""The EPD's side has it: nothing is sent again."""
+
+RECONCILED = "reconciled"
+"""`code` of an attempt that was proved by the EPD's list and not by an answer."""
+
+_CHANGE_MARK = "."
+
+
+def change_id(message: str, number: int) -> str:
+    """The id of a message's how-manieth change (from 1); 30 characters, HL7's shortest TXA-12, hold 999 of them."""
+    return f"{message}{_CHANGE_MARK}{number}"
+
+
+def changed_message(id: str) -> str:
+    """The message that a document is of: itself, or for a change the one that it changes."""
+    return id.partition(_CHANGE_MARK)[0]
+
+
+def is_change(id: str) -> bool:
+    """Whether this is the id of a change."""
+    return _CHANGE_MARK in id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +76,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """The filing of one message; `id` is the message's id and its TXA-12 for ever."""
+    """The filing of one document: a message, or a later change of it. `id` is the message's id or the change's.
+
+    `last_control_id` is MSH-10 of the last sending, by which an answer that comes later finds it.
+    """
 
     id: str
     tenant: str
@@ -52,6 +87,7 @@ class Filing:
     accepted_at: int
     state: FilingState
     attempts: tuple[Attempt, ...] = ()
+    last_control_id: str = ""
     version: int = 1
 
     @classmethod
@@ -69,18 +105,29 @@ class Filing:
         answered = sum(attempt.code != UNKNOWN for attempt in self.attempts)
         return b32encode(hashlib.sha256(f"{self.id}.{answered}".encode()).digest()).decode()[:20]
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the last sending is without an acknowledgement."""
+        return bool(self.attempts) and self.attempts[-1].code == UNKNOWN
+
+    @property
+    def taken_at(self) -> int:
+        """When the EPD's side took it, in milliseconds; 0 while it has not."""
+        return self.attempts[-1].acknowledged_at if self.attempts and self.state in TAKEN_STATES else 0
+
+    @property
+    def filed_at(self) -> int:
+        """When it was proved to be filed, in milliseconds; 0 while it is not."""
+        return self.taken_at if self.state is FilingState.FILED else 0
+
     def sending(self, now: int) -> Filing:
         """Written down before the first byte leaves, so that a crash is seen as *acknowledgement unknown*.
 
         A sending after an unknown one takes its place: an EPD that is silent for days leaves one attempt.
         """
         known = self.attempts[:-1] if self.is_unknown else self.attempts
-        return replace(self, state=FilingState.SENDING, attempts=(*known, Attempt(self.control_id, now)))
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether the last sending is without an acknowledgement."""
-        return bool(self.attempts) and self.attempts[-1].code == UNKNOWN
+        attempts = (*known, Attempt(self.control_id, now))
+        return replace(self, state=FilingState.SENDING, attempts=attempts, last_control_id=self.control_id)
 
     def unsent(self, before: Filing) -> Filing:
         """Nothing left after all: as `before` the sending, with an earlier unknown one that it had replaced."""
@@ -93,3 +140,7 @@ class Filing:
     def answered(self, attempt: Attempt, state: FilingState) -> Filing:
         """The last attempt with its acknowledgement."""
         return replace(self, state=state, attempts=(*self.attempts[:-1], attempt))
+
+    def answered_later(self, attempt: Attempt, state: FilingState) -> Filing:
+        """A second answer to the last sending, after the one that only said it was delivered."""
+        return replace(self, state=state, attempts=(*self.attempts, attempt))

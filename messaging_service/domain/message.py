@@ -28,6 +28,7 @@ class State(StrEnum):
 
     ACCEPTED = "accepted"
     PERSISTED = "persisted"
+    DELIVERED = "delivered"
     FILED = "filed"
     PARKED = "parked"
     CLOSED = "closed"

@@ -9,7 +9,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TreatmentRelation:
-    """That a care team treats a patient, from `began_at` until `ended_at` (milliseconds, 0: still)."""
+    """That a care team treats a patient, from `began_at` until `ended_at` (milliseconds, 0: still).
+
+    `told_by` is "epd" for one that the EPD's messages keep, "" for one that was loaded.
+    """
 
     id: str
     tenant: str
@@ -19,6 +22,7 @@ class TreatmentRelation:
     began_at: int
     ended_at: int = 0
     version: int = 1
+    told_by: str = ""
 
     def is_open(self, now: int) -> bool:
         """Whether the relation holds at `now`."""

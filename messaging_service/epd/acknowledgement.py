@@ -16,6 +16,8 @@ LONGEST_ACK = 65_536
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,20}")
 _CONTROL_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,197}[\x21-\x7e])?")
 _SEGMENT_END = re.compile(r"[\r\n]+")
+_AFTER_MSA_2 = re.compile(rb"[\r\n]")
+_LONGEST_MSA = 512
 
 
 class AckUnreadable(MessagingError):
@@ -72,6 +74,20 @@ class Acknowledgement:
 def digest(raw: bytes) -> str:
     """SHA-256 in hex: evidence of an answer without its text."""
     return hashlib.sha256(raw).hexdigest()
+
+
+def told_of(raw: bytes) -> tuple[str, str]:
+    """MSA-1 and MSA-2 as they stand there, found without reading the rest: enough to tell whose answer it is.
+
+    Empty where there is no MSA behind an MSH, ended by CR or LF.
+    """
+    separator = raw[3:4]
+    at = raw.find(b"MSA" + separator, 8)
+    if raw[:3] != b"MSH" or at < 0 or raw[at - 1 : at] not in (b"\r", b"\n"):
+        return "", ""
+    code, _, rest = raw[at + 4 : at + 4 + _LONGEST_MSA].partition(separator)
+    control_id = _AFTER_MSA_2.split(rest.replace(separator, b"\r", 1), maxsplit=1)[0]
+    return code.decode("latin-1").strip(), control_id.decode("latin-1").strip()
 
 
 def parse_ack(raw: bytes) -> Acknowledgement:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from messaging_service.domain.filing import Change
 from messaging_service.domain.message import Identifier
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FilingDocument:
-    """One message to file.
+    """One document to file: a message, or a later change of it.
 
-    `message_id` becomes TXA-12 and never changes; `thread` is TXA-13, the message id of the thread's first
-    message, None when this is the first. Times are aware and written in the zone they are given in. `body`
-    is readable text. `original_note` says that the patient's own formatting is kept elsewhere.
+    `document` is TXA-12 and never changes: the message's id, or for a correction by T10 that of the correction, and
+    then `replaces` is TXA-12 of the document it takes the place of. `message_id` numbers a result (ORU^R01) through
+    all its changes. `thread` is the message id of the thread's first message, None when this is the first. Times are
+    aware and written in the zone they are given in. `body` is readable text. `original_note` says that the patient's
+    own formatting is kept elsewhere. `reason` is a code of why it is changed.
     """
 
     message_id: str
@@ -35,7 +38,16 @@ class FilingDocument:
     topics: tuple[str, ...] = ()
     caution: bool = False
     original_note: bool = False
+    document: str = ""
+    replaces: str = ""
+    change: Change = Change.NEW
+    reason: str = ""
+
+    @property
+    def number(self) -> str:
+        """TXA-12."""
+        return self.document or self.message_id
 
     def __repr__(self) -> str:
         """Identifiers of the message, never who or what it is about."""
-        return f"FilingDocument({self.message_id!r}, control_id={self.control_id!r})"
+        return f"FilingDocument({self.number!r}, control_id={self.control_id!r})"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from messaging_service.epd.inbound_care import ADT_EVENTS, SIU_EVENTS, read_admission, read_appointment
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
-from messaging_service.epd.inbound_events import Agreement, ClinicianWrote
+from messaging_service.epd.inbound_events import Agreement, Inbound
 from messaging_service.epd.inbound_header import Header, read_segments
 from messaging_service.epd.inbound_replies import MDM_EVENTS, read_document, read_result
 from messaging_service.epd.inbound_segments import Segments
 from messaging_service.epd.inbound_values import moment
 
 
-def read(raw: bytes, header: Header, agreed: Agreement, now: int) -> ClinicianWrote:
+def read(raw: bytes, header: Header, agreed: Agreement, now: int) -> Inbound:
     """What the message says.
 
     When it happened is EVN-2, else MSH-7, else `now` (milliseconds).
@@ -25,6 +26,10 @@ def read(raw: bytes, header: Header, agreed: Agreement, now: int) -> ClinicianWr
         return read_document(message, trigger, at, agreed)
     if kind == "ORU" and trigger == "R01":
         return read_result(message, at, agreed)
+    if kind == "ADT" and trigger in ADT_EVENTS:
+        return read_admission(message, trigger, at, agreed)
+    if kind == "SIU" and trigger in SIU_EVENTS:
+        return read_appointment(message, trigger, at, agreed)
     raise NotUnderstood(Error.EVENT if kind in ("MDM", "ORU", "ADT", "SIU") else Error.MESSAGE_TYPE, Where("MSH", 9))
 
 

@@ -67,3 +67,45 @@ class ClinicianWrote:
     subject: str
     text: str
     is_html: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PatientChanged:
+    """What an ADT or SIU says of a patient. `told` is a value of `domain.care.Told`.
+
+    `visit` is PV1-19, "" when the message is about none; `treating` are the codes of ward and practitioners, None when
+    it does not say. `deceased_at`: None not said, 0 alive. `discharged_to` is PV1-36. `appointment` is planned for
+    `starts_at`. `visit_was_of` is the record that the visit belonged to before (A45).
+    """
+
+    told: str
+    at: int
+    person: Person
+    visit: str = ""
+    treating: tuple[str, ...] | None = None
+    deceased_at: int | None = None
+    discharged_to: str = ""
+    appointment: str = ""
+    starts_at: int = 0
+    visit_was_of: Person | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RecordsJoined:
+    """Two records were one person's: `loser` goes on as `survivor` (A40, and A47 for a number that changed)."""
+
+    at: int
+    survivor: Person
+    loser: Person
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RecordsParted:
+    """Two records were not one person's after all (A37)."""
+
+    at: int
+    one: Person
+    other: Person
+
+
+Inbound = ClinicianWrote | PatientChanged | RecordsJoined | RecordsParted

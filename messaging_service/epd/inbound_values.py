@@ -17,13 +17,13 @@ _BSN_WEIGHTS = (9, 8, 7, 6, 5, 4, 3, 2, -1)
 _LONGEST_NUMBER = 64
 
 
-def moment(segment: Segment, number: int, zone: tzinfo) -> int | None:
+def moment(segment: Segment, number: int, zone: tzinfo, component: int = 1) -> int | None:
     """A time stamp in milliseconds since 1970; None when the field is empty (HL7 v2.5.1 §2A.22).
 
     Raises:
         NotUnderstood: it is no time stamp.
     """
-    written = segment.text(number)
+    written = segment.text(number, component)
     if not written:
         return None
     found = _TIME.fullmatch(written)

@@ -44,6 +44,13 @@ class AckRule:
     cap: int = 0
     alert: bool = False
 
+    def __post_init__(self) -> None:
+        """A retry has an end, and something it is about."""
+        if not self.codes:
+            raise ValueError("a rule needs codes")
+        if self.action is Action.RETRY and self.cap < 1:
+            raise ValueError("a rule that retries needs a cap of at least 1")
+
     def applies(self, answer: Acknowledgement) -> bool:
         """Whether this line is about `answer`."""
         return answer.code in self.codes and (not self.errors or answer.error in self.errors)
@@ -71,6 +78,11 @@ class AckPolicy:
     rules: tuple[AckRule, ...] = DEFAULT_RULES
     on_unknown: Literal["resend", "park"] = "resend"
     unknown_cap: int = 4
+
+    def __post_init__(self) -> None:
+        """What is unknown is counted from 1."""
+        if self.unknown_cap < 1:
+            raise ValueError("unknown_cap must be at least 1")
 
     def judge(self, answer: Acknowledgement, attempts: int) -> Verdict:
         """The verdict on an answer; `attempts` counts this one too (1 for the first)."""

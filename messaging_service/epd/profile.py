@@ -1,4 +1,4 @@
-"""What a site agreed on with its EPD: the tenant's [epd] table, as plain data."""
+"""What a site agreed on with its EPD: the tenant's [epd.profile] table, as plain data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.filing import Change
 
-RECIPIENT_FIELDS = ("PV1-3", "PV1-7", "TXA-5", "TXA-10", "TXA-23")
+RESULT = "ORU^R01"
+VISIT_FIELDS = ("PV1-3", "PV1-7", "ROL")
+RECIPIENT_FIELDS = (*VISIT_FIELDS, "TXA-5", "TXA-10", "TXA-23")
+"""An ORU^R01 has no TXA. ROL is a segment after PV1 that MDM and ORU know by local agreement alone."""
+
 VERSIONS = ("2.4", "2.5", "2.5.1", "2.6")
 CODECS = {"8859/1": "iso8859-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8"}
 """MSH-18 (HL7 table 0211) → Python's name for the same character set."""
@@ -32,11 +37,15 @@ def _dutch_authorities() -> Mapping[str, Authority]:
 class EpdProfile:
     """How one EPD wants its documents.
 
-    `document_type` holds TXA-2's components (HL7 up to 2.6 knows one). `max_line` is the longest line, in
-    characters as shown, that the EPD takes. `recipient_fields` are the fields that carry the care team.
-    `authorities` maps an identifier's system to who gave it out; other systems are not sent.
+    `correction` says how a filed text is corrected: T10 files a new document that replaces it, T08 edits it under its
+    own number. `document_type` holds the components of TXA-2 (HL7 up to 2.6 knows one) or OBR-4. `max_line` is the
+    longest line, in characters as shown, that the EPD takes. `recipient_fields` are the fields that carry the care
+    team; none given, PV1-7 and TXA-5 as far as the message has them. `authorities` maps an identifier's system to who
+    gave it out; other systems are not sent. `enhanced`: the EPD commits first (CA) and files, or refuses, later.
     """
 
+    message: Literal["MDM^T02", "ORU^R01"] = "MDM^T02"
+    correction: Literal["T08", "T10"] = "T10"
     version: Literal["2.4", "2.5", "2.5.1", "2.6"] = "2.5"
     sending_application: str = "MESSAGING"
     sending_facility: str = ""
@@ -55,7 +64,7 @@ class EpdProfile:
     authorities: Mapping[str, Authority] = field(default_factory=_dutch_authorities)
     accept_ack: str = "NE"
     application_ack: str = "AL"
-    recipient_fields: tuple[str, ...] = ("PV1-7", "TXA-5")
+    recipient_fields: tuple[str, ...] | None = None
     enhanced: bool = False
 
     @property
@@ -64,9 +73,37 @@ class EpdProfile:
         return CODECS[self.charset]
 
     @property
+    def is_result(self) -> bool:
+        """Whether documents go as results, ORU^R01."""
+        return self.message == RESULT
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The fields that carry the care team."""
+        if self.recipient_fields is not None:
+            return self.recipient_fields
+        return ("PV1-7",) if self.is_result else ("PV1-7", "TXA-5")
+
+    @property
+    def answers_twice(self) -> bool:
+        """Whether a commit (CA) is followed by an application acknowledgement of its own."""
+        return self.enhanced and self.application_ack != "NE"
+
+    @property
     def known_authorities(self) -> dict[str, Authority]:
         """The authorities whose identifiers are sent: without the BSN where the site does not take it."""
         return {system: authority for system, authority in self.authorities.items() if self.send_bsn or system != "bsn"}
+
+    def trigger(self, change: Change) -> str:
+        """MSH-9.2: of a result always R01."""
+        if self.is_result:
+            return "R01"
+        return {Change.NEW: "T02", Change.CORRECTED: self.correction, Change.WITHDRAWN: "T11"}[change]
+
+    @property
+    def renumbers(self) -> bool:
+        """Whether a correction is a document of its own (T10, HL7 v2.5.1 §9.5.10) and not the same one again."""
+        return not self.is_result and self.correction == "T10"
 
 
 def refuse_unknown_values(profile: EpdProfile) -> None:
@@ -75,15 +112,17 @@ def refuse_unknown_values(profile: EpdProfile) -> None:
     Raises:
         SettingInvalid: names the field of the [epd] table.
     """
-    unknown_fields = set(profile.recipient_fields) - set(RECIPIENT_FIELDS)
+    fields_there_are = VISIT_FIELDS if profile.is_result else RECIPIENT_FIELDS
     checks = {
+        "message": profile.message in ("MDM^T02", RESULT),
+        "correction": profile.correction in ("T08", "T10"),
         "version": profile.version in VERSIONS,
         "processing_id": profile.processing_id in ("P", "T", "D"),
         "charset": profile.charset in CODECS,
         "text_as": profile.text_as in ("TX", "FT"),
         "max_line": SHORTEST_LINE <= profile.max_line <= LONGEST_LINE,
         "document_type": bool(profile.document_type and profile.document_type[0]),
-        "recipient_fields": bool(profile.recipient_fields) and not unknown_fields,
+        "recipient_fields": bool(profile.recipients) and set(profile.recipients) <= set(fields_there_are),
         "authorities": bool(profile.known_authorities),
         "accept_ack": not profile.enhanced or profile.accept_ack != "NE",
     }

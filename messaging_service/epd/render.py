@@ -1,20 +1,22 @@
-"""From a document to the bytes of an MDM^T02, in microseconds."""
+"""From a document to the bytes of an MDM or ORU, in microseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from messaging_service.domain.errors import MessageFault, SettingInvalid
+from messaging_service.domain.filing import Change
 from messaging_service.epd.charset import fit
 from messaging_service.epd.document import FilingDocument
 from messaging_service.epd.lines import wrap
 from messaging_service.epd.profile import Authority, EpdProfile, refuse_unknown_values
-from messaging_service.epd.skeleton import Observation, build
+from messaging_service.epd.skeleton import build
+from messaging_service.epd.skeleton_segments import Observation
 from messaging_service.epd.text import LINE_BREAK, REPETITION, escape, one_line, split_lines
-from messaging_service.epd.wording import LABELS, TRANSLITERATED, around_the_body
+from messaging_service.epd.wording import LABELS, TRANSLITERATED, around_the_body, withdrawal
 
 _TEXTS = (
     "control_id",
@@ -24,9 +26,11 @@ _TEXTS = (
     "department",
     "author_name",
     "message_id",
+    "document",
     "parent",
+    "reason",
 )
-_OPEN = {name: f"\ue000{name}\ue001" for name in (*_TEXTS, "identifiers", "code", "label", "value")}
+_OPEN = {name: f"\ue000{name}\ue001" for name in (*_TEXTS, "identifiers", "code", "label", "value", "sub_id")}
 _TIMES = {"sent_at": "19010101010101+0000", "written_at": "19020202020202+0000"}
 """What stands in the skeleton's open places while hl7apy builds and checks it."""
 
@@ -42,36 +46,40 @@ class Parts(NamedTuple):
     observations: list[Observation]
 
 
+class Skeleton(NamedTuple):
+    """A message with open places: up to the first OBX, and one OBX."""
+
+    head: str
+    observation: str
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentTemplate:
-    """A site's MDM^T02 with open places. Compile once, render every document."""
+    """A site's messages with open places. Compile once, render every document."""
 
     profile: EpdProfile
-    _head: str
-    _observation: str
+    _skeletons: Mapping[Change, Skeleton]
     _authorities: Mapping[str, str]
 
     @classmethod
     def compile(cls, profile: EpdProfile) -> DocumentTemplate:
-        """Let hl7apy build and check the site's message (tens of milliseconds, once).
+        """Let hl7apy build and check the site's messages (tens of milliseconds each, once).
 
         Raises:
             SettingInvalid: names the field of the [epd] table that HL7, or this service, does not allow.
         """
         refuse_unknown_values(profile)
         authorities = {system: _cx_rest(given) for system, given in profile.known_authorities.items()}
-        observation = (_OPEN["code"], _OPEN["label"], [_OPEN["value"]])
-        values = {**_OPEN, **_TIMES}
-        build(profile, values, [f"1{rest}" for rest in authorities.values()], [observation])
-        head, _, rest = build(profile, values, [_OPEN["identifiers"]], [observation]).partition("\rOBX|1")
-        template = cls(profile, _slotted(head + "\r"), "OBX|%(number)d" + _slotted(rest), authorities)
+        skeletons = {change: _skeleton(profile, authorities.values(), change) for change in Change}
+        template = cls(profile, skeletons, authorities)
         template.refuse_settings_beyond_the_charset()
         return template
 
     def refuse_settings_beyond_the_charset(self) -> None:
         """Raise SettingInvalid when a name in the profile does not fit the profile's own character set."""
+        texts = [text for skeleton in self._skeletons.values() for text in skeleton]
         try:
-            "".join((self._head, self._observation, *self._authorities.values())).encode(self.profile.codec)
+            "".join((*texts, *self._authorities.values())).encode(self.profile.codec)
         except UnicodeEncodeError as exc:
             raise SettingInvalid("[epd] charset: a name in this table does not fit it") from exc
 
@@ -82,13 +90,15 @@ class DocumentTemplate:
             MessageFault: no identifier that the EPD knows, or a control id that MSH-10 does not hold.
         """
         values, identifiers, observations = self.parts(document)
-        segments = [self._head % {**values, "identifiers": REPETITION.join(identifiers)}]
+        skeleton = self._skeletons[document.change]
+        segments = [skeleton.head % {**values, "identifiers": REPETITION.join(identifiers)}]
         for number, (code, label, repetitions) in enumerate(observations, 1):
             value = REPETITION.join(repetitions)
             segments.append(
-                self._observation
+                skeleton.observation
                 % {
                     "number": number,
+                    "sub_id": number,
                     "code": code,
                     "label": label,
                     "value": value,
@@ -109,7 +119,9 @@ class DocumentTemplate:
             "department": document.department_code,
             "author_name": document.author_name,
             "message_id": document.message_id,
-            "parent": document.thread or "",
+            "document": document.number,
+            "parent": document.replaces or document.thread or "",
+            "reason": document.reason,
         }
         written = {name: self._field(text) for name, text in values.items()}
         written["sent_at"] = hl7_time(document.sent_at)
@@ -131,17 +143,34 @@ class DocumentTemplate:
 
     def _observations(self, document: FilingDocument) -> Iterator[Observation]:
         changed = False
-        for code, text in [*around_the_body(document), ("BODY", document.body)]:
+        for code, text in self._texts(document):
             fitting, other_words = fit(text, self.profile.codec)
             changed |= other_words
             yield from self._observe(code, split_lines(fitting) if code == "BODY" else [one_line(fitting)])
         if changed:
             yield from self._observe("NOTE", [TRANSLITERATED])
 
+    def _texts(self, document: FilingDocument) -> Iterator[tuple[str, str]]:
+        if document.change is not Change.WITHDRAWN:
+            yield from around_the_body(document)
+            yield "BODY", document.body
+        elif self.profile.is_result:
+            yield from withdrawal(document)
+
     def _observe(self, code: str, lines: Sequence[str]) -> Iterator[Observation]:
         pieces = [escape(piece) for line in lines for piece in wrap(line, self.profile.max_line)]
         for batch in _batches(pieces):
             yield code, LABELS[code], [LINE_BREAK.join(batch)] if self.profile.text_as == "FT" else batch
+
+
+def _skeleton(profile: EpdProfile, authorities: Iterable[str], change: Change) -> Skeleton:
+    has_text = profile.is_result or change is not Change.WITHDRAWN
+    observations = [(_OPEN["code"], _OPEN["label"], [_OPEN["value"]])] if has_text else []
+    values = {**_OPEN, **_TIMES}
+    if change is Change.NEW:
+        build(profile, values, [f"1{rest}" for rest in authorities], observations)  # hl7apy judges the authorities
+    head, found, rest = build(profile, values, [_OPEN["identifiers"]], observations, change).partition("\rOBX|1")
+    return Skeleton(_slotted(f"{head}\r" if found else head), "OBX|%(number)d" + _slotted(rest))
 
 
 def hl7_time(moment: datetime) -> str:

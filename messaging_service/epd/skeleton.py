@@ -1,4 +1,4 @@
-"""An MDM^T02 built and checked by hl7apy: the skeleton that every document is then written into.
+"""An MDM or ORU built and checked by hl7apy: the skeleton that every document is then written into.
 
 Building takes milliseconds, so it happens once a profile. The values go in already escaped and come out
 untouched: hl7apy would escape `\\.br\\` and `\\Xhh\\` a second time, hence `RAW`.
@@ -6,31 +6,26 @@ untouched: hl7apy would escape `\\.br\\` and `\\Xhh\\` a second time, hence `RAW
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hl7apy import get_default_encoding_chars
 from hl7apy.consts import VALIDATION_LEVEL
-from hl7apy.core import Message
-from hl7apy.exceptions import HL7apyException
+from hl7apy.core import Message, Segment
 
-from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.filing import Change
 from messaging_service.epd.profile import EpdProfile
-from messaging_service.epd.text import escape
+from messaging_service.epd.skeleton_segments import Observation, document, head, naming, observe, patient, result, visit
 
 RAW = {**get_default_encoding_chars("2.5"), "ESCAPE": "\x07"}
 """Encoding characters with which hl7apy writes values as they are; \\x07 never occurs in an escaped value."""
 
-OBSERVATION_GROUP = {
+_OBSERVATION_GROUP = {
     "2.5": "MDM_T02_OBSERVATION",
     "2.5.1": "MDM_T02_OBXNTE_SUPPGRP",
     "2.6": "MDM_T02_OBSERVATION",
 }
-"""The group that holds OBX in hl7apy's tables; 2.4 has none."""
-
-Observation = tuple[str, str, Sequence[str]]
-"""OBX-3.1 (code), OBX-3.2 (label) and OBX-5's repetitions."""
+"""The group that holds an MDM's OBX in hl7apy's tables; 2.4 has none."""
 
 
 def build(
@@ -38,10 +33,11 @@ def build(
     values: Mapping[str, str],
     identifiers: Sequence[str],
     observations: Sequence[Observation],
+    change: Change = Change.NEW,
     *,
     strict: bool = True,
 ) -> str:
-    """An MDM^T02 (HL7 v2.5.1 §9.6.2) as hl7apy writes it, segments ended by CR.
+    """The site's message as hl7apy writes it, segments ended by CR: MDM (HL7 v2.5.1 §9.5) or ORU^R01 (§7.3.1).
 
     `values` are those of `render.Parts`, each escaped; `identifiers` are PID-3's repetitions. `strict`
     checks each value while building; hl7apy then takes OBX-5 for at most 199 characters of ST, so long
@@ -51,92 +47,72 @@ def build(
         SettingInvalid: names the field of the [epd] table that hl7apy refuses.
     """
     level = VALIDATION_LEVEL.STRICT if strict else VALIDATION_LEVEL.TOLERANT
-    message = Message("MDM_T02", version=profile.version, validation_level=level)
-    _head(message, profile, values)
-    _patient(message, values, identifiers)
-    _recipients(message, profile, values)
-    _document(message.txa, profile, values)
-    for number, observation in enumerate(observations, 1):
-        _observe(message, profile, values["written_at"], number, observation)
-    with _naming("version"):
+    structure = structure_of(profile, change)
+    message = Message(structure, version=profile.version, validation_level=level)
+    head(message.msh, profile, values, f"{structure[:3]}^{profile.trigger(change)}^{structure}")
+    if profile.is_result:
+        _fill_result(message, profile, values, identifiers, observations, change)
+    else:
+        _fill_document(message, profile, values, identifiers, observations, change)
+    with naming("version"):
         message.validate()
-    er7: str = message.to_er7(RAW)
-    return er7 + "\r"
+    er7: str = message.to_er7(RAW) + "\r"
+    return _with_role(er7, profile, values, level) if "ROL" in profile.recipients else er7
 
 
-@contextmanager
-def _naming(setting: str) -> Iterator[None]:
-    try:
-        yield
-    except HL7apyException as refused:
-        raise SettingInvalid(f"[epd] {setting}: HL7 does not allow it ({type(refused).__name__})") from refused
+def structure_of(profile: EpdProfile, change: Change) -> str:
+    """MSH-9.3: the events without a text share the structure of T01 (HL7 v2.5.1 table 0354)."""
+    if profile.is_result:
+        return "ORU_R01"
+    return "MDM_T01" if change is Change.WITHDRAWN else "MDM_T02"
 
 
-def _head(message: Any, profile: EpdProfile, values: Mapping[str, str]) -> None:
-    agreed = {
-        "msh_3": "sending_application",
-        "msh_4": "sending_facility",
-        "msh_5": "receiving_application",
-        "msh_6": "receiving_facility",
-        "msh_11": "processing_id",
-        "msh_15": "accept_ack",
-        "msh_16": "application_ack",
-        "msh_17": "country",
-        "msh_18": "charset",
-    }
-    for place, setting in agreed.items():
-        _put(message.msh, place, setting, escape(getattr(profile, setting)))
-    message.msh.msh_7 = values["sent_at"]
-    message.msh.msh_9 = "MDM^T02^MDM_T02"
-    message.msh.msh_10 = values["control_id"]
-    message.evn.evn_1 = "T02"
+def _fill_document(
+    message: Any,
+    profile: EpdProfile,
+    values: Mapping[str, str],
+    identifiers: Sequence[str],
+    observations: Sequence[Observation],
+    change: Change,
+) -> None:
+    message.evn.evn_1 = profile.trigger(change)
     message.evn.evn_2 = values["sent_at"]
+    patient(message.pid, values, identifiers)
+    visit(message.pv1, profile, values)
+    document(message.txa, profile, values, change)
+    group = _OBSERVATION_GROUP.get(profile.version)
+    for number, observation in enumerate(observations, 1):
+        obx = (message.add_group(group) if group else message).add_segment("OBX")
+        observe(obx, profile, values, number, observation, change)
 
 
-def _put(segment: Any, place: str, setting: str, value: str) -> None:
-    if value:
-        with _naming(setting):
-            setattr(segment, place, value)
+def _fill_result(
+    message: Any,
+    profile: EpdProfile,
+    values: Mapping[str, str],
+    identifiers: Sequence[str],
+    observations: Sequence[Observation],
+    change: Change,
+) -> None:
+    of_patient = message.oru_r01_patient_result
+    patient(of_patient.oru_r01_patient.pid, values, identifiers)
+    visit(of_patient.oru_r01_patient.oru_r01_visit.pv1, profile, values)
+    order = of_patient.oru_r01_order_observation
+    result(order.obr, profile, values, change)
+    for number, observation in enumerate(observations, 1):
+        obx = order.add_group("ORU_R01_OBSERVATION").add_segment("OBX")
+        observe(obx, profile, values, number, observation, change)
 
 
-def _patient(message: Any, values: Mapping[str, str], identifiers: Sequence[str]) -> None:
-    for identifier in identifiers:
-        message.pid.add_field("pid_3").value = identifier
-    message.pid.pid_5 = f"{values['patient_name']}^^^^^^L"
-
-
-def _recipients(message: Any, profile: EpdProfile, values: Mapping[str, str]) -> None:
-    _put(message.pv1, "pv1_2", "patient_class", escape(profile.patient_class))
-    team = f"{values['team_code']}^{values['team_name']}"
-    for name in profile.recipient_fields:
-        place = name.replace("-", "_").lower()
-        segment = message.pv1 if name.startswith("PV1") else message.txa
-        _put(segment, place, "recipient_fields", values["department"] if name == "PV1-3" else team)
-
-
-def _document(txa: Any, profile: EpdProfile, values: Mapping[str, str]) -> None:
-    txa.txa_1 = "1"
-    _put(txa, "txa_2", "document_type", "^".join(map(escape, profile.document_type)))
-    txa.txa_3 = profile.text_as
-    txa.txa_4 = values["written_at"]
-    txa.txa_6 = values["written_at"]
-    txa.txa_9 = f"^{values['author_name']}"
-    txa.txa_12 = values["message_id"]
-    if values["parent"]:
-        txa.txa_13 = values["parent"]
-    _put(txa, "txa_17", "completion", escape(profile.completion))
-    _put(txa, "txa_18", "confidentiality", escape(profile.confidentiality))
-    txa.txa_19 = "AV"
-
-
-def _observe(message: Any, profile: EpdProfile, written_at: str, number: int, observation: Observation) -> None:
-    code, label, repetitions = observation
-    group = OBSERVATION_GROUP.get(profile.version)
-    obx = (message.add_group(group) if group else message).add_segment("OBX")
-    obx.obx_1 = str(number)
-    obx.obx_2 = profile.text_as
-    obx.obx_3 = f"{code}^{label}^L"
-    for repetition in repetitions:
-        obx.add_field("obx_5").value = repetition
-    obx.obx_11 = "F"
-    obx.obx_14 = written_at
+def _with_role(er7: str, profile: EpdProfile, values: Mapping[str, str], level: int) -> str:
+    """ROL after PV1, as in ADT: no version's MDM or ORU has it there, so hl7apy checks it by itself."""
+    role = Segment("ROL", version=profile.version, validation_level=level)
+    role.rol_1 = values["document"]
+    role.rol_2 = "AD"
+    role.rol_3 = "RT^Referred to provider^HL70443"
+    role.rol_4 = f"{values['team_code']}^{values['team_name']}"
+    with naming("recipient_fields"):
+        role.validate()
+    before, _, rest = er7.partition("\rPV1|")
+    visit_rest, _, after = rest.partition("\r")
+    return f"{before}\rPV1|{visit_rest}\r{role.to_er7(RAW)}\r{after}"

@@ -8,26 +8,14 @@ general-practice text, so every rule here asks for more than one sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from messaging_service.screening.findings import Findings, Hit
+from messaging_service.screening.frame import CERTAIN, LIKELY, NOTHING, Effect, message_effect
 from messaging_service.screening.reading import COMMA
 from messaging_service.screening.rules import ContextWords, Rule
 
-CERTAIN, LIKELY, NONE = 2, 1, 0
 _DENIAL_REACH = 12
 _SENTENCE_REACH = 22
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What context did: its name, and whether that is certain (2), likely (1) or nothing (0)."""
-
-    name: str
-    weight: int
-
-
-NOTHING = Effect("", NONE)
 
 
 class Judge:
@@ -36,10 +24,11 @@ class Judge:
     def __init__(self, findings: Findings, words: ContextWords) -> None:
         self.findings = findings
         self.words = words
+        self._whole_message: dict[frozenset[str], Effect] = {}
 
     def effect(self, rule: Rule, hits: Sequence[Hit]) -> Effect:
         """The strongest effect of context on the parts of `rule` found at `hits`."""
-        strongest = NOTHING
+        strongest = self._message(rule.heeds)
         taken = {word for first, last in hits for word in range(first, last + 1)}
         for hit in hits if rule.whole_message else [(min(h[0] for h in hits), max(h[1] for h in hits))]:
             strongest = max(strongest, self._around(rule, hit), key=lambda effect: effect.weight)
@@ -55,6 +44,12 @@ class Judge:
             last >= hit[0] and word <= hit[1]
             for word, last in self.findings.within(max(0, hit[0] - 6), hit[1] + 1, idioms)
         )
+
+    def _message(self, heeds: frozenset[str]) -> Effect:
+        """What the message as a whole does to any finding in it, once for each set of contexts heeded."""
+        if heeds not in self._whole_message:
+            self._whole_message[heeds] = message_effect(self.findings, self.words, heeds)
+        return self._whole_message[heeds]
 
     def _around(self, rule: Rule, hit: Hit) -> Effect:
         first, end = self.findings.reading.sentence(hit[0])

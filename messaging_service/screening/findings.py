@@ -18,13 +18,14 @@ Hit = tuple[int, int]
 class Findings:
     """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
 
-    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "where")
+    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "terms", "where")
 
     def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
         self.reading = reading
         self.at = at
         self.present = present
         self.numbers = numbers
+        self.terms = frozenset(term for hits in at.values() for term, _ in hits)
         self.where: dict[int, list[int]] | None = None
         self.places: dict[int, list[Hit]] = {}
         self.read: dict[int, tuple[float | None, str, bool]] = {}

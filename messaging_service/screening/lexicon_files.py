@@ -16,7 +16,9 @@ from messaging_service.screening.terms import NUMBER, Slot, TermTable
 _RULE_KEYS = frozenset(
     "id topic parts ordered within scope unless unless_anywhere alarm verdict heed ignore match no_match".split()  # noqa: SIM905
 )
-_CONTEXTS = frozenset(["negated", "history", "family", "condition", "information", "chronic", "resolved", "reported"])
+_CONTEXTS = frozenset(
+    "negated history family condition information chronic thanks resolved reported".split()  # noqa: SIM905
+)
 _COMMON_LENGTH = 4
 _NEIGHBOUR = 6
 

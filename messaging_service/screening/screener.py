@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 
-from messaging_service.screening.context import CERTAIN, LIKELY, Effect, Judge
+from messaging_service.screening.context import Judge
 from messaging_service.screening.copying import FoldedCopy, folded_copy
 from messaging_service.screening.disguise import disguised_reading, seems_disguised
 from messaging_service.screening.findings import Finder, Findings, Hit, compile_finder
 from messaging_service.screening.folding import one_to_one
+from messaging_service.screening.frame import CERTAIN, LIKELY, Effect
 from messaging_service.screening.lexicon_files import packaged_folder, read_lexicon
 from messaging_service.screening.markup import plainly_markup, visible_text
 from messaging_service.screening.matching import together

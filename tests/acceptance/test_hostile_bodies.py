@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -97,7 +98,7 @@ async def test_what_cannot_be_read_is_refused(system: System, number: str, body:
 @pytest.mark.parametrize("tenant", ["spijkenisse", "sein"])
 @pytest.mark.parametrize("control", ["\0", "\x01", "\x0b", "\x1c\r", "\x1b[31m", "\x7f", "\x85", "\u2028"])
 async def test_control_characters_are_refused_or_shown(system: System, number: str, control: str, tenant: str) -> None:
-    """NUL, the bytes that frame MLLP, terminal codes: 400, or filed whole, a line end being a line end."""
+    """NUL, the bytes that frame MLLP, terminal codes: 400, or filed whole, every line end as a line end."""
     patient = system.patient(tenant, number)
     answer = await patient.post("Tekens", f"voor{control}na")
     if answer.status == 400:
@@ -106,9 +107,9 @@ async def test_control_characters_are_refused_or_shown(system: System, number: s
     await patient.until_is(answer.id, "filed")
     document = system.filed(tenant, answer.id)
     assert document.count == 1
-    as_a_line_end = "\n".join(f"voor{control}na".splitlines())
-    by_name = "voor[U+2028 LINE SEPARATOR]na" if control == "\u2028" else ""
-    assert document.body in (f"voor{control}na", as_a_line_end, by_name)
+    lines = re.sub("[\r\x0b\x85\u2028]", "\n", f"voor{control}na")
+    named = "voor[U+2028 LINE SEPARATOR]na" if control == "\u2028" else lines
+    assert document.body in (lines, named)
 
 
 async def test_an_attachment_is_415(system: System, number: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,10 @@ import pytest_asyncio
 from tests.parts.patient import ABUSE, URGENT
 from tests.parts.rabbit import RabbitNode
 from tests.parts.servers import virtual_host
-from tests.parts.system import SEPARATE, TOGETHER, System, running
+from tests.parts.system import TOGETHER, TWO_OF_EACH, System, running
 from tests.parts.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-TWO_OF_EACH: Mapping[str, tuple[str, ...]] = {
-    **SEPARATE,
-    "gateway 2": SEPARATE["gateway"],
-    "persist 2": SEPARATE["persist"],
-    "file 2": SEPARATE["file"],
-}
-
 
 @pytest_asyncio.fixture(loop_scope="session", params=["rabbitmq", "embedded"])
 async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[System]:

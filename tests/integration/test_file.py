@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from messaging_service.adapters.mllp import MllpClient, MllpPool
+from messaging_service.application.changes import Changes
 from messaging_service.application.collections import ACCESS_LOG, FILINGS
+from messaging_service.application.compose import Compose
 from messaging_service.application.file import EpdLine, File
 from messaging_service.application.ports import Envelope
 from messaging_service.application.threads import StoredMessage
@@ -81,8 +83,9 @@ class Filer:
         self.line = EpdLine(service.tenants[tenant], self.epd, TEMPLATE)
         self.step = File(
             lines={tenant: self.line},
-            patients=service.patients,
+            compose=Compose(service.patients),
             threads=service.threads,
+            changes=Changes(service.store),
             access_log=service.access_log,
             alerts=service.alerts,
             meter=service.meter,

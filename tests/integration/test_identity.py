@@ -135,7 +135,7 @@ def tenant(jwks: str, id: str = "spijkenisse", issuer: str = ISSUER, **more: Any
                 "departments": [{"code": "general", "name": "General", "care_team": "desk"}],
             },
             "epd": {"address": "mllp://localhost:1", "profile": {}},
-            "on_call": {},
+            "on_call": {"email": ["on-call@hospital.example"]},
         },
         Tenant,
     )

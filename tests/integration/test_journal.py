@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -128,11 +129,14 @@ async def test_a_beat_whose_answer_is_lost_goes_on(
 
 async def test_an_idle_gateway_is_seen_alive(service: Service, journal: Journal) -> None:
     """Without traffic the run is still seen, though not at every turn."""
+    settle(journal, journal.next_number())
     await journal.flush()
+    service.store.calls.clear()
     begun = (await run_of(service, journal)).seen_at
     service.clock.now += 1_000
     await journal.flush()
     assert (await run_of(service, journal)).seen_at == begun
+    assert ("insert", "journal") not in service.store.calls
     service.clock.now += 10_000
     await journal.flush()
     assert (await run_of(service, journal)).seen_at == begun + 11_000
@@ -148,7 +152,7 @@ async def test_an_outage_of_the_store_forgets_nothing(service: Service, journal:
         journal.next_number()
         settle(journal, number)
         tried = len(service.store.calls)
-        await eventually(lambda tried=tried: len(service.store.calls) > tried)
+        await eventually(partial(has_more_calls, service, tried))
     assert await numbers_inside(service) == []
     service.store.down = False
     journal.next_number()
@@ -158,6 +162,10 @@ async def test_an_outage_of_the_store_forgets_nothing(service: Service, journal:
     assert await numbers(service) == list(range(1, 22)), "the last flush left something behind"
     closed = await run_of(service, journal)
     assert (closed.watermark, closed.state) == (21, "closed")
+
+
+def has_more_calls(service: Service, than: int) -> bool:
+    return len(service.store.calls) > than
 
 
 async def numbers_inside(service: Service) -> list[int]:
@@ -190,6 +198,18 @@ async def test_a_store_that_is_down_at_the_stop_leaves_the_run_open(service: Ser
     service.store.down = False
     left = await run_of(service, journal)
     assert (left.state, left.watermark) == ("running", 0)
+
+
+async def test_a_run_with_something_in_flight_is_not_closed(service: Service, journal: Journal) -> None:
+    """A publish whose end nobody waited for: the run stays open at the number before it, for the ledger to report."""
+    for _ in range(2):
+        journal.next_number()
+    settle(journal, 1)
+    await journal.flush("closed")
+    assert ((left := await run_of(service, journal)).state, left.watermark) == ("running", 1)
+    settle(journal, 2)
+    await journal.flush("closed")
+    assert (await run_of(service, journal)).state == "closed"
 
 
 async def test_orders_never_tie(service: Service) -> None:

@@ -85,6 +85,20 @@ async def test_a_message_that_its_queue_may_hold_is_late(service: Service, journ
     assert (report.late, report.lost) == ([normal.message], [urgent.message])
 
 
+async def test_nothing_is_called_lost_at_one_look(service: Service, journal: Journal) -> None:
+    """A worker had it in hand, in no queue and not yet stored: the second look finds it."""
+    event = published(service, journal)
+    await journal.flush()
+    service.clock.minutes(DAY + RETRYING_MINUTES)
+
+    async def stored_meanwhile() -> None:
+        service.store.meanwhile("find", JOURNAL, lambda: service.persisted(event))
+
+    service.store.meanwhile("find", JOURNAL, stored_meanwhile)
+    report = await check(service)
+    assert (report.lost, report.confirmed, report.persisted) == ([], 1, 1)
+
+
 @pytest.mark.parametrize(("lane", "minutes"), [(Lane.URGENT, 5), (Lane.NORMAL, DAY)])
 async def test_each_lane_has_its_limit(service: Service, journal: Journal, lane: Lane, minutes: int) -> None:
     """Urgent messages are late after five minutes, normal ones after a day: to the millisecond."""

@@ -9,9 +9,10 @@ import pytest
 
 from messaging_service.application.codec import unpack
 from messaging_service.application.collections import ACCESS_LOG, FILINGS, MESSAGES, THREADS
+from messaging_service.application.park import Park
 from messaging_service.application.ports import Envelope
 from messaging_service.crypto.sealing import Place
-from messaging_service.domain.errors import MessageFault, StoreDown, UnsealFailed
+from messaging_service.domain.errors import Deferred, MessageFault, StoreDown, UnsealFailed
 from messaging_service.domain.events import MessagePersisted
 from messaging_service.domain.message import Lane, Submission
 from tests.parts.service import SECRET_TEXT, Service, enveloped, event_in, numbers
@@ -77,12 +78,13 @@ async def test_one_thread_keeps_the_order_of_the_queue(service: Service) -> None
 
 
 async def test_two_processes_share_one_thread(service: Service) -> None:
-    """Forty messages of one thread over two processes: forty places without a gap."""
+    """Forty answers in one thread over two processes: places without a gap after the first."""
     first = service.accepted()
-    events = [first, *(service.accepted(thread=first.message) for _ in range(39))]
+    await service.persist(enveloped(first))
+    events = [service.accepted(thread=first.message) for _ in range(40)]
     workers = (service, service.another())
     await asyncio.gather(*(workers[n % 2].persist(enveloped(event)) for n, event in enumerate(events)))
-    assert [each.place for each in await service.threads.messages_in(first.message)] == list(range(1, 41))
+    assert [each.place for each in await service.threads.messages_in(first.message)] == list(range(1, 42))
 
 
 async def test_a_thread_of_another_patient(service: Service) -> None:
@@ -100,9 +102,30 @@ async def test_a_thread_that_was_never_this_patients(service: Service) -> None:
         with pytest.raises(MessageFault, match="thread_of_another"):
             await service.persist(enveloped(service.accepted("1234", thread=made_up)))
         assert await service.threads.thread(made_up) is None
-    own = service.accepted("1234", thread=service.message_id("1234"))
-    await service.persist(enveloped(own))
-    assert await service.threads.thread(own.thread) is not None
+
+
+async def test_an_answer_waits_for_the_message_it_answers(service: Service) -> None:
+    """The opening message is still to come: an answer waits, uncounted, and an urgent one does not."""
+    first = service.accepted()
+    answer = service.accepted(thread=first.message)
+    with pytest.raises(Deferred):
+        await service.persist(enveloped(answer))
+    assert await service.threads.thread(first.message) is None
+    urgent = service.accepted(thread=first.message, lane=Lane.URGENT)
+    for event in (urgent, first, answer):
+        await service.persist(enveloped(event))
+    stored = await service.threads.messages_in(first.message)
+    assert [each.id for each in stored] == [urgent.message, first.message, answer.message]
+
+
+async def test_an_answer_to_what_was_parked_does_not_wait(service: Service) -> None:
+    """The opening message was given up and may never come: its answer opens the thread."""
+    first = service.accepted()
+    park = Park(tenants=service.tenants, store=service.store, threads=service.threads, clock=service.clock)
+    await park(replace(enveloped(first), headers={"queue": "persist.normal", "reason": "transit_seal"}))
+    answer = service.accepted(thread=first.message)
+    await service.persist(enveloped(answer))
+    assert [each.id for each in await service.threads.messages_in(first.message)] == [answer.message]
 
 
 async def test_an_account_that_the_gateway_could_not_check(service: Service) -> None:

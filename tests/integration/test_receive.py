@@ -15,6 +15,7 @@ from messaging_service.application.collections import (
     UNMATCHED,
 )
 from messaging_service.application.read import MessageView
+from messaging_service.application.receive_readers import ReplyNotFound, readers
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.events import ReplyChanged, ReplyReceived, ReplyWithdrawn
@@ -131,9 +132,9 @@ async def test_operations_bind_what_is_unmatched(service: Service, receiving: Re
     )
     first, _ = await receiving.unmatched.listed()
     with pytest.raises(SettingInvalid):
-        await receiving.replies.bind(receiving.tenant, first, "elders", "jan")
-    (follows,) = await receiving.replies.bind(receiving.tenant, first, asked.thread, "jan")
-    assert follows.envelope.kind in ("ReplyChanged", "ReplyReceived")
+        await receiving.bind(first, "elders")
+    await receiving.bind(first, asked.thread)
+    assert await events(service)
     assert await receiving.texts(asked.thread) == ["beter"]
     assert await receiving.unmatched.listed() == []
     assert service.operations.keys == ["unmatched spijkenisse"] * 2
@@ -147,6 +148,8 @@ async def test_operations_close_what_is_unmatched(service: Service, receiving: R
     await receiving.unmatched.settle(listed, "closed", "belongs to another hospital")
     with pytest.raises(Conflict):
         await receiving.unmatched.settle(listed, "closed", "again")
+    with pytest.raises(SettingInvalid):
+        await receiving.unmatched.settle(await receiving.unmatched.show(listed.id), "closed", "again")
     assert await receiving.unmatched.listed() == []
     await receiving.taken(document(parent="X"))
     assert await receiving.unmatched.listed() == [], "the same message again opens nothing"
@@ -188,6 +191,28 @@ async def test_a_withdrawn_reply_is_gone_at_once(service: Service, receiving: Re
         await receiving.reader.message(receiving.writer(), reply.id)
     told = (await service.queued(NOTIFY))[-1]
     assert event_in(told, ReplyWithdrawn).message == reply.id
+
+
+async def test_who_read_a_reply_can_be_listed(service: Service, receiving: Receiving) -> None:
+    """Readings between its coming and its withdrawal, by message, thread and list; none from before, after, elsewhere."""
+    asked, other = await service.persisted(), await service.persisted()
+    await receiving.shown(asked.thread)
+    service.clock.minutes(1)
+    await receiving.taken(document(parent=asked.id))
+    service.clock.minutes(1)
+    reply = await reply_in(receiving, asked.thread)
+    await receiving.threads()
+    await receiving.reader.message(receiving.writer(), reply.id)
+    await receiving.shown(other.thread)
+    service.clock.minutes(1)
+    await receiving.taken(document(trigger="T11", control="C2", at=LATER))
+    service.clock.minutes(1)
+    await receiving.shown(asked.thread)
+    found = await readers(service.store, service.threads, reply.id)
+    assert [each.object_kind for each in found] == ["thread", "threads", "message"]
+    assert {each.role for each in found} == {"patient"}
+    with pytest.raises(ReplyNotFound):
+        await readers(service.store, service.threads, asked.id)
 
 
 async def test_another_patients_document_number_never_changes_a_reply(service: Service, receiving: Receiving) -> None:
@@ -312,7 +337,7 @@ async def test_any_order_ends_the_same(
         assert code(await receiving.ack(messages[number])) == "AA"
     for each in await receiving.unmatched.listed():
         if each.told == "changed":
-            await receiving.replies.bind(receiving.tenant, each, asked.thread, "jan")
+            await receiving.bind(each, asked.thread)
     assert await receiving.texts(asked.thread) == ([] if last == "T11" else ["drie"])
     assert await receiving.unmatched.listed() == []
 

@@ -121,7 +121,7 @@ async def test_a_fault_of_its_own_climbs_the_ladder_and_is_parked(service: Servi
     assert await settle_next(service, handler) == "parked"
     assert [delay for queue, _, delay in service.broker.published] == [*LADDER_MS, 0]
     (parked,) = await service.queued(PARK)
-    said = {"queue": QUEUE, "reason": "epd_refused", "attempt": len(LADDER_MS) + 1, "traceparent": TRACE}
+    said: dict[str, str | int] = {"queue": QUEUE, "reason": "epd_refused", "attempt": 4, "traceparent": TRACE}
     assert parked == replace(ENVELOPE, headers=said)
     assert await service.queued(QUEUE) == []
 
@@ -143,7 +143,7 @@ async def test_parking_waits_for_the_confirm(service: Service) -> None:
 
 async def test_the_park_step_never_gives_up(service: Service) -> None:
     """However often it fails there, even finally, it stays; and it keeps whose it was and why."""
-    said = {"queue": "file.sein.normal", "reason": "AE-204", "attempt": 4}
+    said: dict[str, str | int] = {"queue": "file.sein.normal", "reason": "AE-204", "attempt": 4}
     handler = does(MessageFault("conflict", final=True))
     assert await settle(service, handler, replace(ENVELOPE, headers=said), PARK) == "retried"
     (again,) = await service.holds(PARK, 1)

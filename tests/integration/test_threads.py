@@ -18,10 +18,22 @@ THREAD = StoredThread.opened("first", "spijkenisse", "patient", START)
 
 def message(id: str, thread: str = "first") -> StoredMessage:
     """A message without content."""
-    at = {"accepted_at": START, "persisted_at": START}
-    codes = {"care_team": "triage", "department": "triage", "routed_by": "triage_desk", "reply_by": "2026-06-02"}
     return StoredMessage(
-        id, "spijkenisse", "patient", thread, 0, "normal", **codes, **at, run="run", number=1, sealed=b"sealed"
+        id=id,
+        tenant="spijkenisse",
+        patient="patient",
+        thread=thread,
+        place=0,
+        lane="normal",
+        care_team="triage",
+        department="triage",
+        routed_by="triage_desk",
+        reply_by="2026-06-02",
+        accepted_at=START,
+        persisted_at=START,
+        run="run",
+        number=1,
+        sealed=b"sealed",
     )
 
 

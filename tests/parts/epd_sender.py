@@ -113,3 +113,50 @@ async def sender(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[
 def person(number: str = "1234") -> tuple[Identifier, ...]:
     """The identifiers of a PID with that local number."""
     return (Identifier("local", number),)
+
+
+def admission(
+    trigger: str,
+    *,
+    control: str = "A1",
+    patient: str = LOCAL,
+    name: str = "Jansen^Anna",
+    at: str = "20260528120000+0200",
+    visit: str = "V1",
+    ward: str = "CARD",
+    attending: str = "",
+    died: str = "",
+    dead: str = "",
+    discharged_to: str = "",
+    mrg: str = "",
+    more: str = "",
+    **header: str,
+) -> str:
+    """An ADT; with `mrg` an MRG-1, with `more` further segments."""
+    pv1 = ["PV1", "", "I", ward, *[""] * 3, attending, *[""] * 11, visit, *[""] * 16, discharged_to]
+    pid = ["PID", "", "", patient, "", name, *[""] * 23, died, dead]
+    segments = [
+        msh(f"ADT^{trigger}", control, at=at, **header),
+        f"EVN|{trigger}|{at}",
+        "|".join(pid),
+        *([f"MRG|{mrg}"] if mrg else []),
+        *(["|".join(pv1)] if visit or ward else []),
+        *([more] if more else []),
+    ]
+    return "\r".join(segments) + "\r"
+
+
+def appointment(
+    trigger: str,
+    starts: str,
+    *,
+    control: str = "S1",
+    number: str = "AFS1",
+    patient: str = LOCAL,
+    at: str = "20260528120000+0200",
+) -> str:
+    """An SIU; its start in SCH-11.4."""
+    return (
+        msh(f"SIU^{trigger}^SIU_S12", control, at=at)
+        + f"\rSCH||{number}|||||||||^^^{starts}\rPID|||{patient}||Jansen\r"
+    )

@@ -18,20 +18,20 @@ _FOR_TESTS: dict[str, Any] = {
     "limits": {"messages_per_hour": 100_000, "requests_per_minute": 100_000},
 }
 _PARKS_WHAT_IS_UNKNOWN = {"epd": {"policy": {"on_unknown": "park"}}}
-_ITS_OWN = {"sein": _PARKS_WHAT_IS_UNKNOWN}
 
 
-def write_tenants(folder: Path) -> list[str]:
+def write_tenants(folder: Path, *, parks_unknown: str = "sein") -> list[str]:
     """The shipped tenants into `folder`; returns their ids.
 
-    Spijkenisse sends again what was not acknowledged; SEIN parks it.
+    After *sent, acknowledgement unknown* the tenant `parks_unknown` parks, the others send again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(TENANTS.glob("*.toml"))
     for path in files:
         tenant = tomllib.loads(path.read_text("utf-8"))
-        for changes in (_FOR_TESTS, _ITS_OWN.get(path.stem, {})):
-            _merge(tenant, changes)
+        _merge(tenant, _FOR_TESTS)
+        if tenant["id"] == parks_unknown:
+            _merge(tenant, _PARKS_WHAT_IS_UNKNOWN)
         (folder / path.name).write_text("".join(f"{key} = {_toml(value)}\n" for key, value in tenant.items()), "utf-8")
     return [path.stem for path in files]
 

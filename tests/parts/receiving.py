@@ -11,11 +11,12 @@ from typing import Any
 import hl7
 
 from messaging_service.adapters.mllp_listener import Caps, MllpListener
+from messaging_service.application.care import CareFeed
 from messaging_service.application.read import MessageView, Reader, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.submit import Writer
-from messaging_service.application.unmatched import UnmatchedDocuments
+from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
 from tests.parts.epd_sender import code, person
 from tests.parts.service import Service
@@ -42,6 +43,7 @@ class Receiving:
             broker=service.broker,
             keyring=service.keyring,
             replies=self.replies,
+            care=CareFeed(store=service.store, patients=service.patients, access_log=service.access_log),
             alerts=service.alerts,
             meter=service.meter,
             clock=service.clock,
@@ -68,6 +70,10 @@ class Receiving:
         for message in messages:
             ack = await self.ack(message)
             assert code(ack) == "AA", str(ack)
+
+    async def bind(self, unmatched: Unmatched, thread: str) -> None:
+        """A person of operations says where a document belongs."""
+        await self.replies.bind(self.tenant, unmatched, thread, "jan", self.service.broker.publish)
 
     def writer(self, patient: str = "1234") -> Writer:
         """The patient at the portal."""

@@ -46,6 +46,14 @@ SEPARATE: Mapping[str, tuple[str, ...]] = {
 }
 """A process for the gateway and for each step; the two that have least to do share one."""
 
+TWO_OF_EACH: Mapping[str, tuple[str, ...]] = {
+    **SEPARATE,
+    "gateway 2": SEPARATE["gateway"],
+    "persist 2": SEPARATE["persist"],
+    "file 2": SEPARATE["file"],
+}
+"""Several processes of a step, as a bigger hospital runs them."""
+
 TOGETHER: Mapping[str, tuple[str, ...]] = {"gateway": ("serve",)}
 """Everything in one process, as the embedded queue needs it."""
 
@@ -64,6 +72,11 @@ class System:
     http: aiohttp.ClientSession
     broker: Broker
     store: DocumentStore
+
+    @property
+    def virtual_host(self) -> str:
+        """The name of its virtual host on RabbitMQ."""
+        return self.children.environment["MESSAGING_BROKER"].rpartition("/")[2]
 
     async def start(self, *names: str) -> None:
         """Start those of the processes that do not run (all, when none is named) and wait until they work."""
@@ -143,15 +156,17 @@ class System:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, broker: str, store: str, plan: Mapping[str, tuple[str, ...]] = SEPARATE, **settings: str
+    folder: Path,
+    *,
+    broker: str,
+    store: str,
+    plan: Mapping[str, tuple[str, ...]] = SEPARATE,
+    parks_unknown: str = "sein",
 ) -> AsyncIterator[System]:
-    """A system in `folder` on these servers, up and working; everything ends with it.
-
-    `settings` are more environment variables.
-    """
+    """A system in `folder` on these servers, up and working; everything ends with it."""
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(receivers())
-        tenants = write_tenants(folder / "tenants")
+        tenants = write_tenants(folder / "tenants", parks_unknown=parks_unknown)
         epds = {tenant: await stack.enter_async_context(sandbox_epd()) for tenant in tenants}
         issuers = {tenant: Issuer(folder, tenant) for tenant in tenants}
         url = f"http://127.0.0.1:{free_port()}"
@@ -167,7 +182,6 @@ async def running(
             "MESSAGING_LADDER_MS": LADDER_MS,
             "PORTAL": f"{told.url}/events",
             **_addresses(tenants, epds, issuers, told),
-            **settings,
         }
         children = Children(environment, folder / "logs")
         stack.push_async_callback(children.close)

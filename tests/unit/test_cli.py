@@ -258,5 +258,5 @@ def test_screening_from_standard_input(run: Run) -> None:
     given = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     calm, urgent = [json.loads(line) for line in run("screen", given=given).stdout.splitlines()]
     assert (calm["urgent"], urgent["urgent"]) == (False, True)
-    for given in (b"{\n", b'{"text": "\xe9"}\n'):
-        one_line(run("screen", given=given), "line 1 of the input")
+    for unreadable in (b"{\n", b'{"text": "\xe9"}\n'):
+        one_line(run("screen", given=unreadable), "line 1 of the input")

@@ -28,6 +28,14 @@ def kinds(base: type[Exception]) -> Iterator[type[Exception]]:
         yield from kinds(kind)
 
 
+def name(kind: type[Exception]) -> str:
+    return kind.__name__
+
+
+REFUSALS = sorted(set(kinds(refusals.Refusal)), key=name)
+FAULTS = sorted(set(kinds(errors.ServerFault)), key=name)
+
+
 def answer(error: BaseException, language: str = "nl") -> tuple[web.Response, dict[str, Any]]:
     """The response and its members."""
     response = problem_response(error, None, language)
@@ -35,7 +43,7 @@ def answer(error: BaseException, language: str = "nl") -> tuple[web.Response, di
     return response, json.loads(response.body)
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds(refusals.Refusal)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", REFUSALS)
 def test_every_refusal_has_a_problem_of_its_own(kind: type[Exception]) -> None:
     """None falls through to 500; each has a status of the 4xx kind and a name that no other refusal has."""
     error = kind.__new__(kind)
@@ -45,7 +53,7 @@ def test_every_refusal_has_a_problem_of_its_own(kind: type[Exception]) -> None:
     assert mine.name not in others
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds(errors.ServerFault)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", FAULTS)
 def test_a_server_that_is_down_is_503(kind: type[Exception]) -> None:
     """Come back later, with a time; which server it was stays inside."""
     response, members = answer(kind("amqps://user:pw@host"))

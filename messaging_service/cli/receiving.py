@@ -1,0 +1,108 @@
+"""unmatched and replies: clinicians' documents that belong nowhere for certain, and who read which reply."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from messaging_service.application.receive_readers import ReadAccess, readers
+from messaging_service.application.unmatched import CLOSED, Unmatched
+from messaging_service.bootstrap import Parts
+from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
+
+
+def add_to(main: click.Group) -> None:
+    """Add the commands."""
+    for command in (unmatched, replies):
+        main.add_command(command)
+
+
+@click.group()
+def unmatched() -> None:
+    """Clinicians' documents that belong to no thread for certain and wait for a person."""
+
+
+def _shown(document: Unmatched) -> dict[str, Any]:
+    """All but the content: which document it is in the EPD says where it belongs."""
+    return {key: value for key, value in asdict(document).items() if key not in ("sealed", "version")}
+
+
+@unmatched.command("list")
+@as_json
+def list_unmatched(json_output: bool) -> None:
+    """List those that wait, oldest first."""
+
+    async def use(parts: Parts) -> list[Unmatched]:
+        return await parts.unmatched().listed()
+
+    found = with_parts(use)
+    if json_output:
+        return print_json([_shown(each) for each in found])
+    rows = [(u.id, u.tenant, u.sender, u.document, u.told, u.reason, moment(u.received_at)) for u in found]
+    columns = ("id", "tenant", "sender", "document", "told", "reason", "received")
+    return print_table(columns, rows, "nothing is unmatched")
+
+
+@unmatched.command("show")
+@click.argument("id")
+def show_unmatched(id: str) -> None:
+    """Show one: which document of which sender, and why it belongs nowhere. Its content is in the EPD."""
+
+    async def use(parts: Parts) -> Unmatched:
+        return await parts.unmatched().show(id)
+
+    for name, value in _shown(with_parts(use)).items():
+        click.echo(f"{name:12} {moment(value) if isinstance(value, int) else value}")
+
+
+@unmatched.command("bind")
+@click.argument("id")
+@click.argument("thread")
+def bind_unmatched(id: str, thread: str) -> None:
+    """Put a document into the THREAD it belongs to; the patient can read it at once."""
+
+    async def use(parts: Parts) -> None:
+        found = await parts.unmatched().show(id)
+        tenant = parts.tenants[found.tenant]
+        await parts.replies().bind(tenant, found, thread, getpass.getuser(), parts.broker.publish)
+
+    with_parts(use)
+    click.echo(f"{id} bound to {thread}")
+
+
+@unmatched.command("close")
+@click.argument("id")
+@click.option("--remark", required=True, help="How it was dealt with; no content, no patient number.")
+def close_unmatched(id: str, remark: str) -> None:
+    """Take a document off the list that belongs to no patient here; its content goes."""
+
+    async def use(parts: Parts) -> None:
+        found = await parts.unmatched().show(id)
+        await parts.unmatched().settle(found, CLOSED, remark)
+
+    with_parts(use)
+    click.echo(f"{id} closed")
+
+
+@click.group()
+def replies() -> None:
+    """What clinicians wrote."""
+
+
+@replies.command("readers")
+@click.argument("id")
+@as_json
+def show_readers(id: str, json_output: bool) -> None:
+    """Who was shown the reply of this ID while it could be seen, out of the access log."""
+
+    async def use(parts: Parts) -> list[ReadAccess]:
+        return await readers(parts.store, parts.threads, id)
+
+    found = with_parts(use)
+    if json_output:
+        return print_json(found)
+    rows = [(moment(each.at), each.actor, each.role, each.object_kind) for each in found]
+    return print_table(("at", "actor", "role", "what"), rows, "nobody was shown it")

@@ -1,0 +1,71 @@
+"""What the message as a whole says about any finding in it: thanks, a question, a story of long ago.
+
+Only a message without a single sign of something going on now is judged so; in any other message each
+finding is judged by its own sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from messaging_service.screening.findings import Findings
+from messaging_service.screening.rules import ContextWords
+
+CERTAIN, LIKELY, NONE = 2, 1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What context did: its name, and whether that is certain (2), likely (1) or nothing (0)."""
+
+    name: str
+    weight: int
+
+
+NOTHING = Effect("", NONE)
+
+_TAKES_AWAY = (
+    ("thanks", ("thanks",)),
+    ("information", ("information", "asks")),
+    ("history", ("past",)),
+    ("chronic", ("chronic",)),
+)
+_MAKES_DOUBTFUL = (
+    ("information", "maybe information", ("maybe_information", "requests")),
+    ("history", "maybe history", ("recent_past",)),
+    ("chronic", "maybe mild", ("mild",)),
+)
+
+
+def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str]) -> Effect:
+    """The effect on every finding of a message, for rules that heed the contexts `heeds`."""
+    present = findings.terms
+
+    def says(role: str) -> bool:
+        return not words[role].isdisjoint(present)
+
+    if not words["acute"] or _going_on(findings, words):
+        return NOTHING
+    for context, roles in _TAKES_AWAY:
+        if context in heeds and any(says(role) for role in roles):
+            if context != "history" or not says("procedure"):
+                return Effect(context, CERTAIN)
+    if says("resolved") and not says("unresolved") and says("recent_past"):
+        return Effect("resolved", CERTAIN)
+    for context, name, roles in _MAKES_DOUBTFUL:
+        if context in heeds and any(says(role) for role in roles):
+            return Effect(name, LIKELY)
+    if "information" in heeds and "?" in findings.reading.words:
+        return Effect("maybe information", LIKELY)
+    return NOTHING
+
+
+def _going_on(findings: Findings, words: ContextWords) -> bool:
+    """Whether the message says of anything that it is going on now, by a word that nothing takes back."""
+    if words["acute"].isdisjoint(findings.terms):
+        return False
+    end = len(findings.reading.words)
+    taken_back = {
+        word for first, last in findings.within(0, end, words["not_acute"]) for word in range(first, last + 1)
+    }
+    return any(first not in taken_back for first, _ in findings.within(0, end, words["acute"]))
