@@ -26,10 +26,12 @@ from messaging_service.adapters.rabbitmq import RabbitBroker
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
+from messaging_service.application.acknowledge import ApplicationAcknowledgement
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.care import CareFeed
 from messaging_service.application.changes import Changes
 from messaging_service.application.collections import ALL
+from messaging_service.application.correct import Correct
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
 from messaging_service.application.ledger import Ledger
@@ -39,6 +41,7 @@ from messaging_service.application.ports import Broker, Clock, DocumentStore, Po
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
+from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.relations import Relations
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import topology
@@ -106,6 +109,42 @@ class Parts:
     def mend(self) -> Mend:
         """What operations do with parked messages."""
         return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def correct(self) -> Correct:
+        """What corrects and withdraws filed messages."""
+        return Correct(
+            tenants=self.tenants,
+            store=self.store,
+            broker=self.broker,
+            patients=self.patients,
+            threads=self.threads,
+            changes=self.changes,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def reconcile(self) -> Reconcile:
+        """What proves filings by the EPD's own list."""
+        return Reconcile(
+            store=self.store,
+            broker=self.broker,
+            threads=self.threads,
+            changes=self.changes,
+            alerts=self.alerts,
+            clock=self.clock,
+        )
+
+    def application_acknowledgement(self) -> ApplicationAcknowledgement:
+        """What takes the EPD's second answers from the listener."""
+        return ApplicationAcknowledgement(
+            store=self.store,
+            broker=self.broker,
+            threads=self.threads,
+            alerts=self.alerts,
+            meter=self.metrics,
+            clock=self.clock,
+            ladder_ms=self.settings.ladder_ms,
+        )
 
     def unmatched(self) -> UnmatchedDocuments:
         """The clinicians' documents that belong to no thread for certain."""

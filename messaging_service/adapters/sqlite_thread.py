@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from messaging_service.domain.errors import StoreDown
@@ -18,13 +18,11 @@ Perform = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Does jobs together: an outcome for each in the same order, an exception if only that job failed."""
 
 _Waiting = list[tuple[Any, "asyncio.Future[Any]"]]
+_MOST_AT_ONCE = 512
 
 
 class SqliteThread:
     """Jobs go in from the event loop, each batch of outcomes comes back with one wake-up of the loop.
-
-    What is asked while a batch is under way goes together in the next one: each hand-over costs both threads the
-    interpreter lock, and each commit a sync of the disk, however many jobs it carries.
 
     The connection is opened by the first job and let go after any fault of SQLite, so that the next job
     finds a repaired disk or a file that was put back.
@@ -37,7 +35,6 @@ class SqliteThread:
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
         self._gathered: _Waiting = []
-        self._busy = False
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] | None = None
@@ -53,8 +50,7 @@ class SqliteThread:
             raise StoreDown("closed")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._gathered.append((job, future))
-        if not self._busy:
-            self._busy = True
+        if len(self._gathered) == 1:
             self._loop.call_soon(self._hand_over)
         return await future
 
@@ -67,28 +63,34 @@ class SqliteThread:
         await asyncio.shield(self._ended)
 
     def _hand_over(self) -> None:
-        batch, self._gathered = self._gathered, []
-        self._busy = bool(batch)
-        if batch:
-            self._queue.put(batch)
-
-    def _deliver(self, batch: _Waiting, outcomes: Sequence[Any]) -> None:
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():  # its caller was cancelled
-                continue
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
-        self._loop.call_soon(self._hand_over)  # after those who waited went on, and perhaps asked again
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
 
     def _run(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            outcomes = self._outcomes([job for job, _ in batch])
-            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
+        ended = False
+        while not ended:
+            batch, ended = self._next()
+            if batch:
+                outcomes = self._outcomes([job for job, _ in batch])
+                self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
         self._let_go()
         if self._ended:
             self._loop.call_soon_threadsafe(self._ended.set_result, None)
+
+    def _next(self) -> tuple[_Waiting, bool]:
+        """What waits, once something does, and whether the end was asked for."""
+        batch: _Waiting = []
+        part = self._queue.get()
+        try:
+            while part is not None:
+                batch += part
+                if len(batch) >= _MOST_AT_ONCE:
+                    return batch, False
+                part = self._queue.get_nowait()
+        except Empty:
+            return batch, False
+        return batch, True
 
     def _outcomes(self, jobs: list[Any]) -> Sequence[Any]:
         try:
@@ -108,6 +110,16 @@ class SqliteThread:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _deliver(batch: _Waiting, outcomes: Sequence[Any]) -> None:
+    for (_, future), outcome in zip(batch, outcomes, strict=True):
+        if future.done():  # its caller was cancelled
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 def _down(code: str, cause: Exception) -> StoreDown:

@@ -4,6 +4,7 @@ What is checked, and what each finding means:
 
 lost            confirmed to a portal, past its limit, and neither stored nor parked, while no queue holds anything
                 it could be
+unproven        taken by an interface engine, and past its limit without a proof that the EPD has it
 late            confirmed and past its limit, but its queue still holds messages; or persisted and not filed in time
 unconfirmed     no 202 is known for it: the broker did not confirm, or the gateway died before it wrote its journal
 """
@@ -19,7 +20,7 @@ from messaging_service.application.collections import FILINGS, JOURNAL, MESSAGES
 from messaging_service.application.journal import GatewayRun, JournalBatch, JournalEntry, Outcome
 from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
 from messaging_service.application.topology import PARK, PARK_DEAD, persist_queue
-from messaging_service.domain.filing import OPEN_STATES
+from messaging_service.domain.filing import OPEN_STATES, FilingState
 from messaging_service.domain.message import Lane
 from messaging_service.tenants import Tenant
 
@@ -38,15 +39,17 @@ class LedgerReport:
     waiting: int = 0
     parked: int = 0
     under_way: int = 0
+    delivered: int = 0
     lost: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
     unconfirmed: list[str] = field(default_factory=list)
     tails: list[RunTail] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether every confirmed message is where it should be, in time."""
-        return not self.lost and not self.late
+        return not self.lost and not self.late and not self.unproven
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class Ledger:
         return 60_000 * min(d.normal_minutes for d in due)
 
     async def _check_filings(self, report: LedgerReport) -> None:
+        report.delivered = await self._store.count(FILINGS, "by_state", {"state": FilingState.DELIVERED})
         for state in OPEN_STATES:
             report.under_way += await self._store.count(FILINGS, "by_state", {"state": state})
         for tenant in self._tenants.values():
@@ -162,6 +166,13 @@ class Ledger:
                     due = {"tenant": tenant.id, "lane": lane, "state": state}
                     late = await self._store.find(FILINGS, "by_lane", due, below=before, limit=_PAGE)
                     report.late.extend(document["id"] for document in late)
+                await self._check_delivered(report, tenant, lane)
+
+    async def _check_delivered(self, report: LedgerReport, tenant: Tenant, lane: Lane) -> None:
+        before = self._clock() - 3_600_000 * tenant.due.proven_hours
+        asked = {"tenant": tenant.id, "lane": lane, "state": FilingState.DELIVERED}
+        found = await self._store.find(FILINGS, "by_lane", asked, below=before, limit=_PAGE)
+        report.unproven.extend(document["id"] for document in found)
 
     async def _check_runs(self, report: LedgerReport) -> None:
         for document in await self._store.find(RUNS, "by_state", {"state": "running"}, descending=True, limit=_PAGE):

@@ -80,7 +80,7 @@ class Merges:
                     raise Conflict("identifier")
 
     async def _is_overtaken(self, loser: str, survivor: str, at: int) -> bool:
-        """Whether the survivor goes on as the loser by a newer word. Raises MergeInCircle when by an older one."""
+        """Whether the survivor goes on as the loser by a newer word. Raises MergeInCircle when not by a newer one."""
         newest, record = 0, survivor
         if loser != survivor:
             await self.survivor(survivor)
@@ -89,7 +89,7 @@ class Merges:
             if not link["merged_into"]:
                 return False
             newest, record = max(newest, link["linked_at"]), link["merged_into"]
-        if loser == survivor or newest < at:
+        if loser == survivor or newest <= at:
             raise MergeInCircle
         return True
 

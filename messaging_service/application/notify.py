@@ -73,4 +73,3 @@ class Notify:
         except WebhookDown as problem:
             raise MessageFault("webhook", event.tenant) from problem
         return []
-

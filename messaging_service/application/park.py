@@ -64,7 +64,8 @@ class Park:
         await self._write(parked)
         if Step(parked.step) not in _STOPS_THE_MESSAGE:
             return []
-        stopped = await self._threads.set_state(parked.message, FilingState.PARKED)
+        delivered = envelope.count("delivered") > 0
+        stopped = await self._threads.set_state(parked.message, FilingState.PARKED, even_delivered=delivered)
         if (not stopped and await self._threads.filing(parked.message)) or is_change(parked.message):
             return []  # filed meanwhile, or a change of what is filed: for a person, but not for the patient
         tenant = self._tenants.get(parked.tenant)

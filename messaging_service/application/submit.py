@@ -188,7 +188,8 @@ class Submit:
         tenant, id = command.writer.tenant.id, command.thread or ""
         thread = await self._threads.thread(id)
         if thread is None:
-            if not self._keyring.is_message_id_of(tenant, patient, id):
+            issued = self._keyring.is_message_id_of(tenant, patient, id)
+            if not issued or await self._threads.message(id):  # a message in another thread opens none of its own
                 raise NotFound
             return
         own = await self._patients.find(tenant, command.writer.identifiers)

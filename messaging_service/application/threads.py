@@ -182,11 +182,15 @@ class Threads:
             raise Conflict(f"filing of {filing.id}")
         return replace(filing, version=filing.version + 1)
 
-    async def set_state(self, message: str, state: FilingState) -> bool:
-        """Move the filing to `state`; False when there is none or the EPD's side has it."""
+    async def set_state(self, message: str, state: FilingState, *, even_delivered: bool = False) -> bool:
+        """Move the filing to `state`; False when there is none or the EPD's side has it.
+
+        `even_delivered`: what only an engine had, and the EPD has not.
+        """
         for _ in range(_PLACE_TRIES):
             filing = await self.filing(message)
-            if filing is None or filing.state in TAKEN_STATES:
+            lost = even_delivered and filing is not None and filing.state is FilingState.DELIVERED
+            if filing is None or (filing.state in TAKEN_STATES and not lost):
                 return False
             if await self._store.replace(FILINGS, to_document(replace(filing, state=state))):
                 return True

@@ -77,11 +77,13 @@ def ledger(json_output: bool) -> None:
 def _print_report(report: LedgerReport) -> None:
     click.echo(
         f"confirmed {report.confirmed}, persisted {report.persisted}, waiting {report.waiting}, "
-        f"on the way into the EPD {report.under_way}, parked {report.parked}"
+        f"on the way into the EPD {report.under_way}, delivered and not proved yet {report.delivered}, "
+        f"parked {report.parked}"
     )
     for name, ids, colour in (
         ("LOST", report.lost, "red"),
         ("LATE", report.late, "yellow"),
+        ("NOT PROVED", report.unproven, "yellow"),
         ("no 202 known", report.unconfirmed, None),
     ):
         for id in ids:

@@ -194,7 +194,7 @@ async def test_a_withdrawn_reply_is_gone_at_once(service: Service, receiving: Re
 
 
 async def test_who_read_a_reply_can_be_listed(service: Service, receiving: Receiving) -> None:
-    """Readings between its coming and its withdrawal, by message, thread and list; none from before, after, elsewhere."""
+    """Readings between its coming and its withdrawal, by message, thread and list; none from before, after or elsewhere."""
     asked, other = await service.persisted(), await service.persisted()
     await receiving.shown(asked.thread)
     service.clock.minutes(1)
