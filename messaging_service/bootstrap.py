@@ -174,6 +174,7 @@ class Parts:
             keyring=self.keyring,
             replies=self.replies(),
             care=self.care(),
+            acknowledged=self.application_acknowledgement(),
             alerts=self.alerts,
             meter=self.metrics,
             clock=self.clock,

@@ -238,7 +238,10 @@ class Tenant(_Table, frozen=True, kw_only=True):
     detection: Detection = Detection()
 
     def __post_init__(self) -> None:
-        """The time zone exists."""
+        """The time zone exists, and so do the teams that the EPD's codes stand for."""
+        for code in self.epd.staff.values():
+            if self.routing.team(code) is None and self.routing.department(code) is None:
+                raise ValueError(f"[epd.staff] names {code!r}, which is neither a care team nor a department")
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as problem:

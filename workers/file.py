@@ -20,7 +20,7 @@ def stations(parts: Parts) -> list[Station]:
     lines = parts.epd_lines()
     file = File(
         lines=lines,
-        compose=Compose(parts.patients),
+        compose=Compose(parts.patients, parts.threads),
         threads=parts.threads,
         changes=parts.changes,
         access_log=parts.access_log,

@@ -1,8 +1,12 @@
 """A sandbox EPD to try things out with: PyPI `hl7`'s MLLP server, an inbox, and moods on demand.
 
 It shares no code with the service. `python deploy/sandbox/epd.py --port 0 --control-port 0` prints one JSON
-line with the ports it took. `GET /inbox` on the control port shows what a clinician would see, and
-`POST /mode {"mode": "down"}` changes how it answers.
+line with the ports it took. On the control port:
+
+GET  /inbox                                                    what a clinician would see
+POST /mode {"mode": "down"}                                    how it answers, see MODES
+POST /slow {"patient": "1234"}                                 from now on it takes its time over this patient alone
+POST /reply {"document": "…", "text": "…", "to": "host:port"}  a clinician answers a message
 """
 
 from __future__ import annotations
@@ -13,13 +17,17 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import hl7
 from aiohttp import web
+from hl7.client import MLLPClient
 from hl7.mllp import InvalidBlockError, start_hl7_server
 
-MODES = ("normal", "slow", "refuse", "reject", "lie", "hang", "garbage", "down")
+MODES = ("normal", "slow", "refuse", "reject", "lie", "hang", "garbage", "down", "engine", "commit", "commit-only")
+"""engine: says AA and loses it; commit: CA and then AA; commit-only: CA, and the rest never comes."""
+
 CODECS = {"8859/1": "iso8859-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8"}
 LONGEST_MESSAGE = 4 * 1024 * 1024
 """hl7's own limit of 64 KiB drops longer messages without a word."""
@@ -30,7 +38,7 @@ INTERNAL_ERROR = "ERR|||207^Application internal error^HL70357|E\r"
 
 @dataclass(slots=True)
 class Filed:
-    """A document as a clinician sees it, and how often it came under its TXA-12."""
+    """A document as a clinician sees it, and how often it came under its number (TXA-12, of a result OBR-3)."""
 
     document: str
     parent: str
@@ -44,6 +52,9 @@ class Filed:
     urgent: bool
     lines: list[tuple[str, str]]
     count: int = 1
+    corrected: int = 0
+    replaced_by: str = ""
+    withdrawn: bool = False
     control_ids: list[str] = field(default_factory=list)
 
     @property
@@ -62,6 +73,7 @@ class SandboxEpd:
         self.port = 0
         self.connections = 0
         self.slow_seconds = slow_seconds
+        self.slow_patients: set[str] = set()
         self._host = host
         self._server: asyncio.Server | None = None
         self._talks: dict[asyncio.Task[None], Any] = {}
@@ -110,8 +122,7 @@ class SandboxEpd:
     async def _talk(self, reader: Any, writer: Any) -> None:
         try:
             while True:
-                answer = await self._take(await reader.readblock())
-                if answer is not None:
+                for answer in await self._take(await reader.readblock()):
                     writer.write(answer)
                     await writer.drain()
         except (asyncio.IncompleteReadError, InvalidBlockError, ConnectionError, ValueError):
@@ -119,35 +130,81 @@ class SandboxEpd:
         finally:
             writer.close()
 
-    async def _take(self, block: bytes) -> bytes | None:
+    async def reply(self, document: str, text: str, host: str, port: int) -> str:
+        """A clinician answers a document, by MDM^T02 to a listener; returns the acknowledgement."""
+        filed = self.inbox[document]
+        now, number = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000"), f"R{len(self.inbox)}-{self.connections}"
+        said = text
+        for sign, escaped in (("\\", "E"), ("|", "F"), ("^", "S"), ("~", "R"), ("&", "T")):
+            said = said.replace(sign, f"\\{escaped}\\")
+        message = "\r".join(
+            (
+                f"MSH|^~\\&|EPD|SMC|MESSAGING||{now}||MDM^T02^MDM_T02|{number}|P|2.5||||||UNICODE UTF-8",
+                f"EVN|T02|{now}",
+                f"PID|||{'~'.join(filed.patient_ids)}||{filed.patient_name}",
+                "PV1||O",
+                f"TXA|1|PN|TX|{now}|||||D1^Dokter^A||||{number}^EPD|{document}||||AU",
+                f"OBX|1|TX|BODY^Bericht^L||{'~'.join(said.splitlines())}||||||F",
+                "",
+            )
+        )
+        return await asyncio.to_thread(_send, message, host, port)
+
+    async def _take(self, block: bytes) -> list[bytes]:
         message = hl7.parse(block.decode(_codec(block)))
         self.frames.append(block)
-        if self.mode not in ("refuse", "reject"):
-            self._file(message)
+        seen = _as_seen(message, arrival=len(self.inbox) + 1)
+        if self.mode not in ("refuse", "reject", "engine"):
+            self._file(message, seen)
         async with self._news:
             self._news.notify_all()
-        if self.mode == "slow":
+        slow = any(number.partition("^")[0] in self.slow_patients for number in seen.patient_ids)
+        if self.mode == "slow" or slow:
             await asyncio.sleep(self.slow_seconds)
-        return self._answer(message)
+        return self._answers(message)
 
-    def _file(self, message: Any) -> None:
-        filed = _as_seen(message, arrival=len(self.inbox) + 1)
-        known = self.inbox.setdefault(filed.document, filed)
-        if known is not filed:
-            known.count += 1
-        known.control_ids.append(str(message.segment("MSH")(10)))
+    def _file(self, message: Any, seen: Filed) -> None:
+        known = self.inbox.get(seen.document)
+        change = _change(message)
+        if change == "withdraw":
+            if known is not None:
+                known.withdrawn = True
+        elif change == "edit" and known is not None:
+            known.lines, known.corrected = seen.lines, known.corrected + 1
+        else:
+            known = self.inbox.setdefault(seen.document, seen)
+            known.count += known is not seen
+            if change == "replace" and (old := self.inbox.get(seen.parent)) is not None:
+                old.replaced_by = seen.document
+        if known is not None:
+            known.control_ids.append(str(message.segment("MSH")(10)))
 
-    def _answer(self, message: Any) -> bytes | None:
+    def _answers(self, message: Any) -> list[bytes]:
         if self.mode == "hang":
-            return None
+            return []
         if self.mode == "garbage":
-            return b"HTTP/1.1 400 Bad Request\r\n\r\n\x0bnot HL7\x1c\r"
-        code = {"refuse": "AE", "reject": "AR"}.get(self.mode, "AA")
+            return [b"HTTP/1.1 400 Bad Request\r\n\r\n\x0bnot HL7\x1c\r"]
+        codes = {"refuse": ["AE"], "reject": ["AR"], "commit": ["CA", "AA"], "commit-only": ["CA"]}
+        return [self._answer(message, code) for code in codes.get(self.mode, ["AA"])]
+
+    def _answer(self, message: Any, code: str) -> bytes:
         ack = message.create_ack(code)
         if self.mode == "lie":
             ack.segment("MSA").assign_field("NOT-YOURS", 2)
         error = {"refuse": UNKNOWN_PATIENT, "reject": INTERNAL_ERROR}.get(self.mode, "")
         return b"\x0b" + f"{str(ack).rstrip()}\r{error}".encode("iso8859-1", "replace") + b"\x1c\r"
+
+
+def _send(message: str, host: str, port: int) -> str:
+    with MLLPClient(host, port) as client:
+        return str(client.send_message(message).strip(b"\x0b\x1c\r").decode("iso8859-1"))
+
+
+def _change(message: Any) -> str:
+    """What the message does to a document that is there: edit, replace or withdraw it; empty for a new one."""
+    if str(message.segment("MSH")(9)(1)(1)) == "ORU":
+        return {"C": "edit", "X": "withdraw"}.get(str(message.segment("OBR")(25)), "")
+    return {"T08": "edit", "T10": "replace", "T11": "withdraw"}.get(str(message.segment("MSH")(9)(1)(2)), "")
 
 
 def _codec(block: bytes) -> str:
@@ -158,22 +215,24 @@ def _codec(block: bytes) -> str:
 
 
 def _as_seen(message: Any, arrival: int) -> Filed:
-    txa = message.segment("TXA")
+    is_result = str(message.segment("MSH")(9)(1)(1)) == "ORU"
+    about, places = (message.segment("OBR"), (3, 29, 16, 7)) if is_result else (message.segment("TXA"), (12, 13, 9, 4))
+    document, parent, originator, written_at = (_text(message, about, place) for place in places)
     lines = [
         (str(obx(3)(1)(1)), message.unescape(str(repetition)).replace("\r", "\n"))
-        for obx in message.segments("OBX")
+        for obx in (message.segments("OBX") if "OBX" in {str(segment[0]) for segment in message} else [])
         for repetition in obx[5]
     ]
     return Filed(
-        document=_text(message, txa, 12),
-        parent=_text(message, txa, 13),
+        document=document,
+        parent=parent,
         arrival=arrival,
         patient_ids=[str(identifier) for identifier in message.segment("PID")(3)],
         patient_name=_text(message, message.segment("PID"), 5).partition("^")[0],
         location=_text(message, message.segment("PV1"), 3),
         attending=_text(message, message.segment("PV1"), 7),
-        originator=_text(message, txa, 9),
-        written_at=_text(message, txa, 4),
+        originator=originator,
+        written_at=written_at,
         urgent=any(code == "PRIORITY" for code, _ in lines),
         lines=lines,
     )
@@ -184,7 +243,7 @@ def _text(message: Any, segment: Any, number: int) -> str:
 
 
 def control_app(epd: SandboxEpd) -> web.Application:
-    """The control surface: `GET /inbox`, `POST /mode`."""
+    """The control surface."""
 
     async def inbox(request: web.Request) -> web.Response:
         documents = [{**asdict(filed), "body": filed.body} for filed in epd.inbox.values()]
@@ -198,8 +257,21 @@ def control_app(epd: SandboxEpd) -> web.Application:
             return web.json_response({"modes": MODES}, status=400)
         return web.json_response({"mode": epd.mode})
 
+    async def slow(request: web.Request) -> web.Response:
+        epd.slow_patients.add(str((await request.json())["patient"]))
+        return web.json_response({"slow": sorted(epd.slow_patients)})
+
+    async def reply(request: web.Request) -> web.Response:
+        asked = await request.json()
+        host, _, port = asked["to"].rpartition(":")
+        if asked["document"] not in epd.inbox:
+            return web.json_response({"documents": list(epd.inbox)}, status=404)
+        return web.json_response({"answer": await epd.reply(asked["document"], asked["text"], host, int(port))})
+
     app = web.Application()
-    app.add_routes([web.get("/inbox", inbox), web.post("/mode", mode)])
+    app.add_routes(
+        [web.get("/inbox", inbox), web.post("/mode", mode), web.post("/slow", slow), web.post("/reply", reply)]
+    )
     return app
 
 

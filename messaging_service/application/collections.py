@@ -29,7 +29,7 @@ FILINGS = Collection(
     ),
 )
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
-PARKED = Collection("parked", (Index("by_state", ("state", "parked_at")), Index("of_message", ("message",))))
+PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))

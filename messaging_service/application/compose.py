@@ -8,7 +8,8 @@ from datetime import datetime
 from messaging_service.application.changes import CORRECTION, CorrectedText, StoredChange
 from messaging_service.application.codec import unpack
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.threads import StoredMessage
+from messaging_service.application.threads import REPLY, StoredMessage, Threads
+from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Change
 from messaging_service.domain.message import BodyFormat, Content, Submission
 from messaging_service.epd.document import FilingDocument
@@ -19,8 +20,9 @@ from messaging_service.tenants import Tenant
 class Compose:
     """Opens seals; the one place of the file step that sees a text."""
 
-    def __init__(self, patients: Patients) -> None:
+    def __init__(self, patients: Patients, threads: Threads) -> None:
         self._patients = patients
+        self._threads = threads
 
     async def __call__(
         self, tenant: Tenant, message: StoredMessage, change: StoredChange | None, control_id: str, now: int
@@ -33,7 +35,7 @@ class Compose:
         return FilingDocument(
             message_id=message.id,
             control_id=control_id,
-            thread=None if message.place == 1 or message.id == message.thread else message.thread,
+            thread=await self._parent(message),
             written_at=datetime.fromtimestamp(message.accepted_at / 1000, zone),
             sent_at=datetime.fromtimestamp(now / 1000, zone),
             identifiers=submission.identifiers,
@@ -54,6 +56,16 @@ class Compose:
             change=change.kind if change else Change.NEW,
             reason=change.reason if change else "",
         )
+
+    async def _parent(self, message: StoredMessage) -> str | None:
+        """What TXA-13 names: the thread's first document under the number that the EPD knows it by."""
+        if message.place == 1 or message.id == message.thread:
+            return None
+        first = await self._threads.message(message.thread)
+        if first is None or first.kind != REPLY:
+            return message.thread
+        patient = await self._patients.load(first.patient)
+        return unpack(patient.unseal(first.id, REPLY, first.sealed), Reply).document.partition("^")[0]
 
 
 async def _text(patient: Patient, content: Content, change: StoredChange | None) -> CorrectedText:

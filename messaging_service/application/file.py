@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,13 +80,16 @@ class File:
         line = self._lines.get(event.tenant)
         if line is None:
             raise MessageFault("tenant_unknown")
-        filing = await self._threads.filing(event.message)
+        filing, stored, change = await asyncio.gather(  # asked together they are one round trip
+            self._threads.filing(event.message),
+            self._threads.message(changed_message(event.message)),
+            self._changes.get(event.message),
+        )
         if filing is None or filing.tenant != event.tenant:
             raise MessageFault("not_in_store", final=True)
         if filing.state not in OPEN_STATES:
             return filed_events(line.tenant, filing, event.thread)
-        message = required(await self._threads.message(changed_message(event.message)))
-        change = await self._changes.get(event.message)
+        message = required(stored)
         if event.lane is Lane.NORMAL and change is None:
             await self._wait_for_predecessor(message)
         filing = await self._send(line, filing, message, change, envelope.count("attempt") + 1)

@@ -20,13 +20,17 @@ from messaging_service.tenants import Tenant
 
 _OWNERS = {Step.FILE: "epd-integrator", Step.NOTIFY: "portal-builder"}
 _STOPS_THE_MESSAGE = (Step.PERSIST, Step.FILE)
+_PAGE = 500
 NOBODY_SAID_WHY = "delivery_limit"
 """A worker died on it again and again, so the broker gave it up; no step could say why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParkedMessage:
-    """An envelope out of the queues. `id` is the message's id and the step; `body` is sealed or holds ids only."""
+    """An envelope out of the queues. `id` is the message's id and the step; `body` is sealed or holds ids only.
+
+    `order` sorts by time and is never the same twice, so that pages neither miss nor repeat one.
+    """
 
     id: str
     message: str
@@ -38,6 +42,7 @@ class ParkedMessage:
     reason: str
     owner: str
     parked_at: int
+    order: str
     state: str
     body: bytes = field(repr=False)
     remark: str = ""
@@ -78,8 +83,9 @@ class Park:
         queue = str(envelope.headers.get("queue", Step.PARK))
         step = _step_of(queue)
         ids = _identifiers(envelope.body)
+        now, id = self._clock(), f"{envelope.message_id}.{step}"
         return ParkedMessage(
-            id=f"{envelope.message_id}.{step}",
+            id=id,
             message=envelope.message_id,
             tenant=ids.tenant,
             thread=ids.thread,
@@ -88,7 +94,8 @@ class Park:
             kind=envelope.kind,
             reason=str(envelope.headers.get("reason", NOBODY_SAID_WHY)),
             owner=_OWNERS.get(step, "operations"),
-            parked_at=self._clock(),
+            parked_at=now,
+            order=f"{now:015}.{id}",
             state="parked",
             body=envelope.body,
         )
@@ -126,10 +133,15 @@ class Mend:
         self._threads = threads
         self._broker = broker
 
-    async def listed(self, state: str = "parked", *, above: int = 0, limit: int = 1000) -> list[ParkedMessage]:
-        """Parked messages, oldest first."""
-        found = await self._store.find(PARKED, "by_state", {"state": state}, above=above, limit=limit)
-        return [from_document(document, ParkedMessage) for document in found]
+    async def listed(self) -> list[ParkedMessage]:
+        """All that wait for a person, oldest first."""
+        listed: list[ParkedMessage] = []
+        while True:
+            above = listed[-1].order if listed else ""
+            page = await self._store.find(PARKED, "by_state", {"state": "parked"}, above=above, limit=_PAGE)
+            listed += [from_document(document, ParkedMessage) for document in page]
+            if len(page) < _PAGE:
+                return listed
 
     async def show(self, id: str) -> ParkedMessage:
         """One of them, by its id. Raises ParkedNotFound."""

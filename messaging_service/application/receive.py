@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from messaging_service.application.ports import Broker, Clock, DocumentStore, Me
 from messaging_service.application.receive_replies import Replies
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import BrokerDown, Conflict, MessagingError, StoreDown
-from messaging_service.epd.acknowledgement import AckCode
+from messaging_service.epd.acknowledgement import AckCode, AckUnreadable
 from messaging_service.epd.inbound import read
 from messaging_service.epd.inbound_answer import answer
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
@@ -33,6 +34,9 @@ from messaging_service.epd.inbound_header import Header
 from messaging_service.tenants import Tenant
 
 log = structlog.get_logger()
+
+Acknowledged = Callable[[Tenant, bytes], Awaitable[bool]]
+"""Takes an acknowledgement that comes as a message of its own; False when it is of nothing that was sent."""
 
 _OFF_LOOP_BYTES = 65_536
 _NOT_NOW = NotUnderstood(Error.INTERNAL, Where("MSH"))
@@ -61,6 +65,7 @@ class Receive:
         keyring: Keyring,
         replies: Replies,
         care: CareFeed,
+        acknowledged: Acknowledged,
         alerts: Alerts,
         meter: Meter,
         clock: Clock,
@@ -70,6 +75,7 @@ class Receive:
         self._keyring = keyring
         self._replies = replies
         self._care = care
+        self._acknowledged = acknowledged
         self._alerts = alerts
         self._meter = meter
         self._clock = clock
@@ -115,16 +121,29 @@ class Receive:
         return None
 
     async def _carry_out(self, tenant: Tenant, header: Header, raw: bytes) -> bytes:
-        agreed, now = agreement(tenant), self._clock()
-        if len(raw) > _OFF_LOOP_BYTES:
-            event = await asyncio.to_thread(read, raw, header, agreed, now)
+        if header.part(9) == "ACK":
+            await self._take_acknowledgement(tenant, raw)
         else:
-            event = read(raw, header, agreed, now)
-        for follows in await self._follow(tenant, header, raw, event):
-            await self._broker.publish(follows.queue, follows.envelope)
-        said = answer(header, AckCode.AA, self._now(tenant))
+            for follows in await self._follow(tenant, header, raw, await self._read(tenant, header, raw)):
+                await self._broker.publish(follows.queue, follows.envelope)
+        now, said = self._clock(), answer(header, AckCode.AA, self._now(tenant))
         await self._remember(ReceivedMessage(self._id(tenant, header), tenant.id, self._digest(tenant, raw), now, said))
         return said
+
+    async def _read(self, tenant: Tenant, header: Header, raw: bytes) -> Inbound:
+        agreed, now = agreement(tenant), self._clock()
+        if len(raw) > _OFF_LOOP_BYTES:
+            return await asyncio.to_thread(read, raw, header, agreed, now)
+        return read(raw, header, agreed, now)
+
+    async def _take_acknowledgement(self, tenant: Tenant, raw: bytes) -> None:
+        """The EPD's second answer to what was filed, as a message of its own (enhanced mode)."""
+        try:
+            known = await self._acknowledged(tenant, raw)
+        except AckUnreadable:
+            raise NotUnderstood(Error.DATA_TYPE, Where("MSA", 1)) from None
+        if not known:
+            raise NotUnderstood(Error.UNKNOWN_KEY, Where("MSA", 2))
 
     async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: Inbound) -> list[Outgoing]:
         version = self._keyring.digest(tenant.id, "version", header.sender, self._digest(tenant, raw))

@@ -82,7 +82,8 @@ class Replies:
         for each in await self._unmatched.of(unmatched.message):
             wrote, match = self._unmatched.opened(each), Match(found, team, department, f"operations {by}")
             if wrote.told is not Told.WITHDRAWN:
-                for follows in await self._show(tenant, match, each.message, each.id, wrote):
+                message = await self._message_id(tenant, each.sender, wrote)
+                for follows in await self._show(tenant, match, message, each.id, wrote):
                     await publish(follows.queue, follows.envelope)
             await self._unmatched.settle(each, BOUND, f"thread {thread}")
 
@@ -91,14 +92,20 @@ class Replies:
         if not wrote.replaces or await self._threads.message(_number(wrote.replaces)):
             return await self._known_as(tenant, sender, wrote.document)
         message = await self._known_as(tenant, sender, wrote.replaces)
+        own = self._first_id(tenant, sender, wrote.document)
         alias = {"id": self._alias(tenant, sender, wrote.document), "tenant": tenant.id, "message": message}
         await self._store.insert(REPLACEMENTS, [alias])
+        await self._versions.move(tenant.id, own, message)
+        await self._close_withdrawals(own)
         return message
 
     async def _known_as(self, tenant: Tenant, sender: str, document: str) -> str:
         alias = await self._store.get(REPLACEMENTS, self._alias(tenant, sender, document))
         if alias is not None:
             return str(alias["message"])
+        return self._first_id(tenant, sender, document)
+
+    def _first_id(self, tenant: Tenant, sender: str, document: str) -> str:
         owner = self._keyring.digest(tenant.id, "sender", sender)
         return self._keyring.message_id(tenant.id, owner, document, fields_digest("reply"))
 
@@ -122,10 +129,14 @@ class Replies:
         stored = StoredVersion.of(version, tenant.id, message, patient.id, wrote.told, wrote.at, now, sealed)
         await self._versions.add(stored)
         shown = await self._versions.show(match.thread, _message(stored, match, now))
+        await self._close_withdrawals(message)
+        return await self._told(tenant, stored, shown, wrote, match.by)
+
+    async def _close_withdrawals(self, message: str) -> None:
+        """The document came: what was withdrawn before it came is known to be this one."""
         for waiting in await self._unmatched.of(message):
             if waiting.told == Told.WITHDRAWN:
                 await self._unmatched.settle(waiting, CLOSED, "the document came")
-        return await self._told(tenant, stored, shown, wrote, match.by)
 
     async def _withdraw(
         self, tenant: Tenant, sender: str, message: str, version: str, wrote: ClinicianWrote

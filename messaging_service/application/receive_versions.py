@@ -17,6 +17,8 @@ from messaging_service.epd.inbound_events import Told
 
 _TRIES = 64
 _MOST_VERSIONS = 1_000
+_LAST = "9" * 15
+"""Sorts after every version that came in."""
 _RANKS = {Told.WRITTEN: 0, Told.CHANGED: 1, Told.WITHDRAWN: 2}
 """Of two in the same second the later kind counts: EPDs write times to the second."""
 
@@ -76,7 +78,8 @@ class Versions:
         """Bring what is stored up to the newest version; `message` is what is stored when nothing is yet.
 
         None: nothing was written so far, only withdrawn. The message is read before the versions, so that of two
-        who do this at once the one who saw fewer loses.
+        who do this at once the one who saw fewer loses; and once more after it was new, since who withdraws it at
+        that moment finds no message to change.
 
         Raises:
             Conflict: others changed it again and again.
@@ -86,12 +89,36 @@ class Versions:
             shown = _shown(stored or message, await self.of(message.id))
             if shown is None or shown == stored:
                 return shown
-            if stored is not None:
-                if await self._threads.change_message(shown):
-                    return shown
-            elif (await self._threads.add_reply(thread, shown)).sealed == shown.sealed:
-                return shown
+            if stored is None:
+                await self._threads.add_reply(thread, shown)
+            elif await self._threads.change_message(shown):
+                return replace(shown, version=shown.version + 1)
         raise Conflict(f"reply {message.id}")
+
+    async def move(self, tenant: str, source: str, target: str) -> None:
+        """Give the versions of one reply to another: what replaced a document came before the replacement itself.
+
+        A repeat changes nothing. What was shown of the source is shown no more.
+        """
+        versions = await self.of(source)
+        for each in versions:
+            if each.order >= _LAST:
+                continue
+            sealed = each.sealed
+            if not each.is_withdrawn:
+                patient = await self._patients.load(each.patient)
+                sealed = patient.seal(target, REPLY, await self._opened(each))
+            await self.add(
+                replace(each, id=f"{each.id}.moved", message=target, order=f"{each.order}.moved", sealed=sealed)
+            )
+        message = await self._threads.message(source)
+        if message is not None:
+            thread = StoredThread.opened(message.thread, tenant, message.patient, message.accepted_at)
+            gone = StoredVersion(
+                f"{source}.gone", tenant, source, "", Told.WITHDRAWN, _LAST, 0, message.accepted_at, b""
+            )
+            await self.add(gone)
+            await self.show(thread, message)
 
     async def event(self, version: StoredVersion, message: StoredMessage) -> ReplyEvent | None:
         """What the portal is told of a version; the same at every repeat, None when others have overtaken it."""

@@ -132,8 +132,7 @@ class Threads:
         Raises:
             Conflict: too many others took places in this thread at the same moment.
         """
-        await self._store.insert(THREADS, [to_document(thread)])
-        stored = await self._take_place(message)
+        _, stored = await asyncio.gather(self._store.insert(THREADS, [to_document(thread)]), self._take_place(message))
         filing = Filing.waiting(stored.id, stored.tenant, stored.lane, stored.accepted_at)
         await self._store.insert(FILINGS, [to_document(filing)])
         return stored

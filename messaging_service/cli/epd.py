@@ -86,9 +86,7 @@ def _print_step(step: Step) -> None:
 @epd.command("reconcile")
 @click.argument("tenant")
 @click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
-@click.option(
-    "--from", "since", required=True, help="When the list begins, e.g. 2026-11-21T00:00 in the tenant's zone."
-)
+@click.option("--from", "since", required=True, help="When the list begins: 2026-11-21T00:00 in the tenant's zone.")
 @click.option("--until", required=True, help="When it ends; what was delivered from then on is left alone.")
 @as_json
 def reconcile(tenant: str, file: TextIO, since: str, until: str, json_output: bool) -> None:

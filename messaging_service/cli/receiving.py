@@ -1,4 +1,4 @@
-"""unmatched and replies: clinicians' documents that belong nowhere for certain, and who read which reply."""
+"""unmatched, replies and records: documents that belong nowhere for certain, who read which reply, merges undone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from messaging_service.application.receive_readers import ReadAccess, readers
 from messaging_service.application.unmatched import CLOSED, Unmatched
 from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
+from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.message import Identifier
+from messaging_service.epd.inbound_events import Person, RecordsParted
 
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    for command in (unmatched, replies):
+    for command in (unmatched, replies, records):
         main.add_command(command)
 
 
@@ -106,3 +109,29 @@ def show_readers(id: str, json_output: bool) -> None:
         return print_json(found)
     rows = [(moment(each.at), each.actor, each.role, each.object_kind) for each in found]
     return print_table(("at", "actor", "role", "what"), rows, "nobody was shown it")
+
+
+@click.group()
+def records() -> None:
+    """Patients' records, as the EPD joins and parts them."""
+
+
+@records.command("part")
+@click.argument("tenant")
+@click.option("--one", prompt="Number of the one patient", help="Asked for when left out, so that no shell keeps it.")
+@click.option("--other", prompt="Number of the other patient", help="Likewise.")
+def part_records(tenant: str, one: str, other: str) -> None:
+    """Part two records of TENANT that the EPD merged by mistake, as an A37 would; each has its own threads again."""
+
+    async def use(parts: Parts) -> None:
+        at = parts.tenants.get(tenant)
+        if at is None:
+            raise SettingInvalid(f"no tenant {tenant!r}")
+        system = next(iter(at.identity.identifiers))
+        people = [Person((Identifier(system, number.strip()),), "") for number in (one, other)]
+        if not all([await parts.patients.known(tenant, person.identifiers) for person in people]):
+            raise SettingInvalid("one of these numbers is not known here")
+        await parts.care().part(at, RecordsParted(parts.clock(), *people))
+
+    with_parts(use)
+    click.echo("parted")

@@ -111,4 +111,5 @@ class ReplyWithdrawn:
 
 
 ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
-Event = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked | ReplyEvent
+MessageEvent = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked
+Event = MessageEvent | ReplyEvent

@@ -32,7 +32,7 @@ def answer(header: Header | None, code: AckCode, now: datetime, problem: NotUnde
 
 def _said(header: Header, code: AckCode) -> str:
     commit = header.part(15) not in ("", "NE") and header.part(16) in ("", "NE")
-    return _COMMIT[code] if commit else code
+    return _COMMIT.get(code, code) if commit else code
 
 
 def _msh(header: Header, code: AckCode, now: datetime) -> list[str]:

@@ -28,7 +28,7 @@ class Judge:
 
     def effect(self, rule: Rule, hits: Sequence[Hit]) -> Effect:
         """The strongest effect of context on the parts of `rule` found at `hits`."""
-        strongest = self._message(rule.heeds)
+        strongest = self._message(rule.heeds) if rule.kind == "urgency" else NOTHING
         taken = {word for first, last in hits for word in range(first, last + 1)}
         for hit in hits if rule.whole_message else [(min(h[0] for h in hits), max(h[1] for h in hits))]:
             strongest = max(strongest, self._around(rule, hit), key=lambda effect: effect.weight)

@@ -36,6 +36,10 @@ _MAKES_DOUBTFUL = (
     ("chronic", "maybe mild", ("mild",)),
 )
 
+_EVERYDAY = tuple(
+    "everyday requests asks information maybe_information thanks past recent_past chronic mild resolved idiom".split()  # noqa: SIM905
+)
+
 
 def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str]) -> Effect:
     """The effect on every finding of a message, for rules that heed the contexts `heeds`."""
@@ -44,6 +48,8 @@ def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str
     def says(role: str) -> bool:
         return not words[role].isdisjoint(present)
 
+    if "doubt" in heeds and _doubtful(findings, words):
+        return Effect("doubt", CERTAIN)
     if not words["acute"] or _going_on(findings, words):
         return NOTHING
     for context, roles in _TAKES_AWAY:
@@ -58,6 +64,15 @@ def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str
     if "information" in heeds and "?" in findings.reading.words:
         return Effect("maybe information", LIKELY)
     return NOTHING
+
+
+def _doubtful(findings: Findings, words: ContextWords) -> bool:
+    """Whether the message bears any mark of everyday post: a question, a request, thanks, something old or mild."""
+    reading = findings.reading
+    if "?" in reading.words or any(not words[role].isdisjoint(findings.terms) for role in _EVERYDAY):
+        return True
+    starts = [0, *(index + 1 for index, word in enumerate(reading.words) if word in (".", ","))]
+    return any(next(findings.within(start, start + 1, words["opens_question"]), None) for start in starts)
 
 
 def _going_on(findings: Findings, words: ContextWords) -> bool:

@@ -17,7 +17,7 @@ _RULE_KEYS = frozenset(
     "id topic parts ordered within scope unless unless_anywhere alarm verdict heed ignore match no_match".split()  # noqa: SIM905
 )
 _CONTEXTS = frozenset(
-    "negated history family condition information chronic thanks resolved reported".split()  # noqa: SIM905
+    "negated history family condition information chronic thanks resolved reported doubt".split()  # noqa: SIM905
 )
 _COMMON_LENGTH = 4
 _NEIGHBOUR = 6
@@ -120,7 +120,7 @@ class _Reader:
         if unknown := set(written) - _RULE_KEYS:
             raise LexiconFault(f"it has the unknown keys {sorted(unknown)}")
         parts = tuple(self.table.slot(part, groups) for part in written["parts"])
-        heeds = _CONTEXTS - {"resolved", "reported"}
+        heeds = _CONTEXTS - {"resolved", "reported", "doubt"}
         heeds = (heeds | set(file.get("heed", ())) | set(written.get("heed", ()))) - set(file.get("ignore", ()))
         urgency = file["kind"] == "urgency"
         topic: str = written.get("topic") or file["topic"]

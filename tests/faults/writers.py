@@ -70,6 +70,8 @@ class Writer:
         if answer is None:
             self._held.given_up.add(mark)
             return
+        if self._random.random() < 0.1:
+            await self._repeat(answer, mark, text, members)
         after = last.id if last and seen else None
         made = Promise(answer.id, answer.body["thread"], mark, self._patient.tenant, urgent, after)
         self._held.promises[made.id] = self._last = made
@@ -88,6 +90,12 @@ class Writer:
                 self._held.wrong.append(f"{mark} was answered {answer.status}: {answer.body}")
             await asyncio.sleep(_PAUSE_BEFORE_RETRY)
         return None
+
+    async def _repeat(self, answer: Answer, mark: str, text: str, members: dict[str, str]) -> None:
+        """As a portal does that lost the answer."""
+        again = await self._post(mark, text, members, tries=1)
+        if again is not None and again.id != answer.id:
+            self._held.wrong.append(f"{mark} was {answer.id}, and is {again.id} when it is sent again")
 
     async def _look(self, id: str) -> None:
         """What was answered 202 is there at once, for as long as anything answers."""

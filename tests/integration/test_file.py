@@ -83,7 +83,7 @@ class Filer:
         self.line = EpdLine(service.tenants[tenant], self.epd, TEMPLATE)
         self.step = File(
             lines={tenant: self.line},
-            compose=Compose(service.patients),
+            compose=Compose(service.patients, service.threads),
             threads=service.threads,
             changes=Changes(service.store),
             access_log=service.access_log,

@@ -208,7 +208,7 @@ async def test_a_connection_lost_before_sending_is_down_not_unknown() -> None:
         assert session is not None
         session.connection_lost(None)
         with pytest.raises(EpdDown, match="hung up at once"):
-            await session.ask(b"")
+            await session.ask(b"", 1.0)
         assert await file(client, document(1)) is AckCode.AA
         assert epd.connections == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -212,3 +213,13 @@ async def test_the_list_is_oldest_first(service: Service, park: Park, mend: Mend
         service.clock.minutes(1)
     listed: list[ParkedMessage] = await mend.listed()
     assert [parked.message for parked in listed] == [message.id for message in reversed(messages)]
+
+
+async def test_more_than_a_page_are_listed(service: Service) -> None:
+    """All that are parked are listed, each once, also when hundreds came within one millisecond."""
+    park = Park(tenants=service.tenants, store=service.store, threads=service.threads, clock=service.clock)
+    names = [f"{n:026}" for n in range(503)]
+    envelopes = [Envelope(name, "MessageFiled", b"{}", {"queue": "notify.spijkenisse"}) for name in names]
+    await asyncio.gather(*(park(envelope) for envelope in envelopes))
+    mend = Mend(store=service.store, threads=service.threads, broker=service.broker)
+    assert [parked.message for parked in await mend.listed()] == names

@@ -21,7 +21,7 @@ from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.events import ReplyChanged, ReplyReceived, ReplyWithdrawn
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.refusals import NotFound
-from tests.parts.epd_sender import code, document, place, result
+from tests.parts.epd_sender import code, document, msh, place, result
 from tests.parts.receiving import Receiving
 from tests.parts.service import Service, event_in
 
@@ -194,7 +194,7 @@ async def test_a_withdrawn_reply_is_gone_at_once(service: Service, receiving: Re
 
 
 async def test_who_read_a_reply_can_be_listed(service: Service, receiving: Receiving) -> None:
-    """Readings between its coming and its withdrawal, by message, thread and list; none from before, after or elsewhere."""
+    """Readings between its coming and its withdrawal, by message, thread and list; none from elsewhere."""
     asked, other = await service.persisted(), await service.persisted()
     await receiving.shown(asked.thread)
     service.clock.minutes(1)
@@ -340,6 +340,49 @@ async def test_any_order_ends_the_same(
             await receiving.bind(each, asked.thread)
     assert await receiving.texts(asked.thread) == ([] if last == "T11" else ["drie"])
     assert await receiving.unmatched.listed() == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("last", ["T08", "T10", "T11"])
+async def test_what_replaced_a_replacement(
+    service: Service, receiving: Receiving, order: tuple[int, ...], last: str
+) -> None:
+    """A document, its replacement, and the last word on the replacement, before that came or after it: the same end."""
+    asked = await service.persisted()
+    messages = [
+        document("een", parent=asked.id),
+        document("twee", trigger="T10", control="C2", number="D2", parent="D1", placer=asked.id, at=LATER),
+        {
+            "T08": document("drie", trigger="T08", control="C3", number="D2", placer=asked.id, at=LATEST),
+            "T10": document("drie", trigger="T10", control="C3", number="D3", parent="D2", placer=asked.id, at=LATEST),
+            "T11": document(trigger="T11", control="C3", number="D2", at=LATEST),
+        }[last],
+    ]
+    await receiving.taken(*(messages[number] for number in order))
+    assert await receiving.texts(asked.thread) == ([] if last == "T11" else ["drie"])
+    assert await receiving.unmatched.listed() == []
+
+
+async def test_an_acknowledgement_of_its_own(service: Service, receiving: Receiving) -> None:
+    """Enhanced mode's second answer on the listener: handed on; of nothing that was sent: AE with MSA-2."""
+    ack = msh("ACK^T02^ACK", "K1") + "\rMSA|AA|OURS\r"
+    await receiving.taken(ack, ack)
+    assert receiving.acknowledgements == [ack.encode()]
+    unknown = await receiving.ack(ack.replace("K1", "K2").replace("OURS", "OTHER"))
+    assert (code(unknown), place(unknown)) == ("AE", ("MSA^1^2", "204"))
+
+
+async def test_withdrawn_at_the_moment_it_comes(service: Service, receiving: Receiving) -> None:
+    """The withdrawal comes just before the reply is stored, when there is nothing to withdraw yet: never shown."""
+    asked = await service.persisted()
+    other = Receiving(service.another())
+
+    async def withdrawn_meanwhile() -> None:
+        await other.taken(document(trigger="T11", control="C2", at=LATER))
+
+    service.store.meanwhile("insert", MESSAGES, withdrawn_meanwhile)
+    await receiving.taken(document(parent=asked.id))
+    assert await receiving.texts(asked.thread) == []
 
 
 async def test_html_is_cleaned_and_text_stays_as_it_is(service: Service, receiving: Receiving) -> None:

@@ -30,6 +30,7 @@ def write_tenants(folder: Path, *, parks_unknown: str = "sein") -> list[str]:
     for path in files:
         tenant = tomllib.loads(path.read_text("utf-8"))
         _merge(tenant, _FOR_TESTS)
+        _merge(tenant, {"epd": {"listener": {"listen": f"${{{tenant['id'].upper()}_LISTEN:-127.0.0.1:0}}"}}})
         if tenant["id"] == parks_unknown:
             _merge(tenant, _PARKS_WHAT_IS_UNKNOWN)
         (folder / path.name).write_text("".join(f"{key} = {_toml(value)}\n" for key, value in tenant.items()), "utf-8")

@@ -18,6 +18,7 @@ from messaging_service.application.receive_replies import Replies
 from messaging_service.application.submit import Writer
 from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
+from messaging_service.tenants import Tenant
 from tests.parts.epd_sender import code, person
 from tests.parts.service import Service
 
@@ -28,6 +29,7 @@ class Receiving:
     def __init__(self, service: Service, tenant: str = "spijkenisse") -> None:
         self.service = service
         self.tenant = service.tenants[tenant]
+        self.acknowledgements: list[bytes] = []
         self.unmatched = UnmatchedDocuments(store=service.store, keyring=service.keyring, alerts=service.alerts)
         self.replies = Replies(
             store=service.store,
@@ -43,6 +45,7 @@ class Receiving:
             broker=service.broker,
             keyring=service.keyring,
             replies=self.replies,
+            acknowledged=self._acknowledged,
             care=CareFeed(store=service.store, patients=service.patients, access_log=service.access_log),
             alerts=service.alerts,
             meter=service.meter,
@@ -56,6 +59,10 @@ class Receiving:
             keyring=service.keyring,
             access_log=service.access_log,
         )
+
+    async def _acknowledged(self, _tenant: Tenant, raw: bytes) -> bool:
+        self.acknowledgements.append(raw)
+        return b"OURS" in raw
 
     async def raw(self, message: str | bytes) -> bytes:
         """The answer to a message."""

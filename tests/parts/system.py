@@ -42,7 +42,7 @@ SEPARATE: Mapping[str, tuple[str, ...]] = {
     "persist": ("worker", "persist"),
     "file": ("worker", "file"),
     "escalate": ("worker", "escalate"),
-    "rest": ("worker", "notify", "park"),
+    "rest": ("worker", "notify", "park", "receive"),
 }
 """A process for the gateway and for each step; the two that have least to do share one."""
 
@@ -72,6 +72,10 @@ class System:
     http: aiohttp.ClientSession
     broker: Broker
     store: DocumentStore
+
+    def listener(self, tenant: str) -> int:
+        """The port that a tenant's EPD sends to."""
+        return int(self.children.environment[f"{tenant.upper()}_LISTEN"].rpartition(":")[2])
 
     @property
     def virtual_host(self) -> str:
@@ -230,6 +234,7 @@ def _addresses(
         found[f"{prefix}_ISSUER"] = issuers[tenant].name
         found[f"{prefix}_JWKS"] = f"file:{issuers[tenant].jwks}"
         found[f"{prefix}_EPD"] = f"mllp://127.0.0.1:{epds[tenant].port}"
+        found[f"{prefix}_LISTEN"] = f"127.0.0.1:{free_port()}"
         found[f"{prefix}_ON_CALL"] = f"{told.url}/alarms"
         found[f"{prefix}_ON_CALL_SECRET"] = SECRET
     return found

@@ -83,9 +83,15 @@ def with_body(body: str, subject: str = "Vraag") -> FilingDocument:
 
 def parsed(raw: bytes, profile: EpdProfile) -> Any:
     """What hl7apy reads, held to the structure of the profile's version; raises when it is not valid."""
-    message = parse_message(raw.decode(profile.codec), validation_level=VALIDATION_LEVEL.TOLERANT)
+    text = without_role(raw.decode(profile.codec))
+    message = parse_message(text, validation_level=VALIDATION_LEVEL.TOLERANT)
     message.validate()
     return message
+
+
+def without_role(text: str) -> str:
+    """The message without ROL, which stands in it by local agreement alone."""
+    return "\r".join(line for line in text.split("\r") if not line.startswith("ROL|"))
 
 
 def segments(element: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from messaging_service.epd.acknowledgement import (
     AckUnreadable,
     Unanswered,
     parse_ack,
+    told_of,
 )
 from messaging_service.epd.policy import AckPolicy, AckRule, Action, Verdict
 
@@ -198,3 +199,30 @@ def test_the_samples_in_the_contract_mean_what_the_page_says(sample: str, verdic
     read = parse_ack((SAMPLES / f"{sample}.hl7").read_bytes())
     assert read.control_id == "K7Q2M4ZX1"
     assert AckPolicy().judge(read, 1) == verdict
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"MSH|^~\\&|E||M||20260105||ACK|1|P|2.5\rMSA|AA|K1\r",
+        b"MSH|^~\\&|E||M||20260105||ACK|1|P|2.5\nMSA|AA| K1 |text\n",
+        b"MSH|^~\\&|MSA|AA|K9||20260105||ACK|1|P|2.5\r\nMSA|AA|K1",
+        b"MSH*^~\\&*E**M**20260105**ACK*1*P*2.5\rSFT*x\rMSA*AA*K1*text\rERR***207\r",
+    ],
+)
+def test_whose_answer_it_is_is_told_without_reading_it_all(raw: bytes) -> None:
+    """The quick look finds what the full reading finds, whatever the delimiters and line ends."""
+    whole = parse_ack(raw)
+    assert told_of(raw) == (whole.code, whole.control_id) == ("AA", "K1")
+
+
+@given(st.binary(max_size=200) | st.text("MSHA|\r\n^K1", max_size=60).map(str.encode))
+def test_the_quick_look_never_disagrees_with_the_full_reading(noise: bytes) -> None:
+    """Whatever can be read as an acknowledgement is told of alike; nothing raises."""
+    raw = b"MSH|^~\\&|E||M||20260105||ACK|1|P|2.5\r" + noise
+    code, control_id = told_of(raw)
+    try:
+        whole = parse_ack(raw)
+    except AckUnreadable:
+        return
+    assert (code, control_id) == (whole.code, whole.control_id)
