@@ -154,6 +154,7 @@ class Parts:
         """What puts clinicians' documents into threads."""
         return Replies(
             store=self.store,
+            broker=self.broker,
             keyring=self.keyring,
             patients=self.patients,
             threads=self.threads,
@@ -170,7 +171,6 @@ class Parts:
         """What answers the messages of an EPD."""
         return Receive(
             store=self.store,
-            broker=self.broker,
             keyring=self.keyring,
             replies=self.replies(),
             care=self.care(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.rabbit_fixture import rabbit_node
+pytest.register_assert_rewrite("tests.faults.campaign", "tests.parts")
+
+from tests.parts.rabbit_fixture import rabbit_node  # noqa: E402 - the modules whose assertions are rewritten are named first
 
 __all__ = ["rabbit_node"]
 

@@ -143,7 +143,7 @@ class SandboxEpd:
                 f"EVN|T02|{now}",
                 f"PID|||{'~'.join(filed.patient_ids)}||{filed.patient_name}",
                 "PV1||O",
-                f"TXA|1|PN|TX|{now}|||||D1^Dokter^A||||{number}^EPD|{document}||||AU",
+                f"TXA|1|PN|TX|{now}|||||D1^Dokter^A|||{number}^EPD|{document}||||AU",
                 f"OBX|1|TX|BODY^Bericht^L||{'~'.join(said.splitlines())}||||||F",
                 "",
             )

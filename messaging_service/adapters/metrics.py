@@ -35,6 +35,7 @@ class Metrics:
         self._age = self._gauge("messaging_queue_oldest_seconds", "Age of the oldest message of a queue", "queue")
         self._up = self._gauge("messaging_up", "1 while a server answers", "server")
         self._parked = self._gauge("messaging_parked", "Messages that wait for a person")
+        self._delivered = self._gauge("messaging_delivered", "Messages delivered, and not proved to be filed yet")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -78,6 +79,10 @@ class Metrics:
             self._depth.labels(queue).set(depth.ready)
             self._age.labels(queue).set(oldest_ms.get(queue, 0) / 1000)
         self._parked.set(parked)
+
+    def delivered(self, count: int) -> None:
+        """How many an interface engine took, or the EPD committed to, that nothing proves to be filed."""
+        self._delivered.set(count)
 
     def up(self, server: str, answers: bool) -> None:
         """Whether a server answered just now."""

@@ -62,7 +62,8 @@ class ApplicationAcknowledgement:
         filing = from_document(found[0], Filing)
         if filing.state is FilingState.SENDING:
             raise Conflict(f"filing of {filing.id}")
-        repeat = filing.attempts[-1].ack_digest == ack.digest and filing.state is not FilingState.FILED
+        known = filing.attempts[-1].ack_digest == ack.digest
+        repeat = known and filing.state in (FilingState.DELIVERED, FilingState.WAITING)
         if repeat or filing.state in (FilingState.DELIVERED, FilingState.UNKNOWN):
             await self._settle(tenant, filing, ack, repeat)
         return True
@@ -80,7 +81,7 @@ class ApplicationAcknowledgement:
         if verdict.alert:
             text = f"{tenant.id}: the EPD answers {verdict.reason}; see `messaging-service parked list`"
             await self._alerts.begin(f"epd-refuses {tenant.id}", text)
-        for follows in self._follows(tenant, filing, message, verdict):
+        for follows in self._follows(tenant, filing, message, verdict, refusals):
             again = verdict.action is Action.RETRY
             delay = self._ladder_ms[min(refusals, len(self._ladder_ms)) - 1] if again else 0
             await self._broker.publish(follows.queue, follows.envelope, delay_ms=delay)
@@ -95,11 +96,14 @@ class ApplicationAcknowledgement:
             state = FilingState.DELIVERED if keeps else FilingState.WAITING
         return filing.answered(attempt, state) if filing.is_unknown else filing.answered_later(attempt, state)
 
-    def _follows(self, tenant: Tenant, filing: Filing, message: StoredMessage, verdict: Verdict) -> list[Outgoing]:
+    def _follows(
+        self, tenant: Tenant, filing: Filing, message: StoredMessage, verdict: Verdict, refusals: int
+    ) -> list[Outgoing]:
         if verdict.action is Action.FILED:
             return filed_events(tenant, filing, message.thread)
         if verdict.action is Action.RETRY:
-            return [outgoing(file_queue(tenant.id, Lane(filing.lane)), event_of(filing, message))]
+            said: dict[str, str | int] = {"attempt": refusals, "reason": verdict.reason}
+            return [outgoing(file_queue(tenant.id, Lane(filing.lane)), event_of(filing, message), said)]
         return [parking(filing, message, verdict.reason)]
 
 
@@ -112,5 +116,6 @@ def event_of(filing: Filing, message: StoredMessage) -> MessagePersisted | Chang
 def parking(filing: Filing, message: StoredMessage, reason: str) -> Outgoing:
     """What has the park step take over a document that was delivered and is not in the EPD."""
     queue = file_queue(filing.tenant, Lane(filing.lane))
-    follows = outgoing(queue, event_of(filing, message), {"reason": reason, "delivered": 1})
+    said: dict[str, str | int] = {"attempt": len(filing.attempts), "reason": reason, "delivered": 1}
+    follows = outgoing(queue, event_of(filing, message), said)
     return replace(follows, queue=PARK)

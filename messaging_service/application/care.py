@@ -8,7 +8,7 @@ from messaging_service.application.merge import MergeInCircle, Merges
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, Document, DocumentStore
 from messaging_service.application.receive_match import team_of
-from messaging_service.domain.care import Care, CareEvent, Told, care_from
+from messaging_service.domain.care import Care, CareChange, CareEvent, care_from
 from messaging_service.domain.errors import Conflict
 from messaging_service.domain.routing import TreatmentRelation
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
@@ -38,7 +38,7 @@ class CareFeed:
         own = await self._own(tenant, changed.person, changed.at)
         if changed.visit_was_of is not None:
             before = await self._own(tenant, changed.visit_was_of, 0)
-            gone = CareEvent(f"{version}.gone", tenant.id, before, Told.ENDED, changed.at, changed.visit)
+            gone = CareEvent(f"{version}.gone", tenant.id, before, CareChange.ENDED, changed.at, changed.visit)
             await self._keep(tenant, gone)
         await self._keep(tenant, _event(tenant, version, own, changed))
 
@@ -172,7 +172,7 @@ def _event(tenant: Tenant, version: str, patient: str, changed: PatientChanged) 
         id=version,
         tenant=tenant.id,
         patient=patient,
-        told=Told(changed.told),
+        told=changed.told,
         at=changed.at,
         visit=changed.visit,
         teams=teams,

@@ -107,9 +107,12 @@ class Reader:
         key = await self._enter(reader)
         stored = await self._threads.thread(id)
         if stored is None:
-            if await self._threads.message(id):
-                raise NotFound  # a message in another thread opens none of its own
-            return ThreadView(id, "open", 0, "", (await self._not_stored(reader, key, id),))
+            message = await self._threads.message(id)
+            if message is None:
+                return ThreadView(id, "open", 0, "", (await self._not_stored(reader, key, id),))
+            stored = await self._threads.thread(id)  # between the two looks it may have been stored
+        if stored is None:
+            raise NotFound  # a message in another thread opens none of its own
         records = await self._own(reader, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
         await self._log(reader, stored.patient, "thread", id)

@@ -12,9 +12,9 @@ import structlog
 
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.care import CareFeed
-from messaging_service.application.codec import Outgoing, from_document, to_document
+from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import RECEIVED
-from messaging_service.application.ports import Broker, Clock, DocumentStore, Meter
+from messaging_service.application.ports import Clock, DocumentStore, Meter
 from messaging_service.application.receive_replies import Replies
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import BrokerDown, Conflict, MessagingError, StoreDown
@@ -61,7 +61,6 @@ class Receive:
         self,
         *,
         store: DocumentStore,
-        broker: Broker,
         keyring: Keyring,
         replies: Replies,
         care: CareFeed,
@@ -71,7 +70,6 @@ class Receive:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._broker = broker
         self._keyring = keyring
         self._replies = replies
         self._care = care
@@ -124,8 +122,7 @@ class Receive:
         if header.part(9) == "ACK":
             await self._take_acknowledgement(tenant, raw)
         else:
-            for follows in await self._follow(tenant, header, raw, await self._read(tenant, header, raw)):
-                await self._broker.publish(follows.queue, follows.envelope)
+            await self._follow(tenant, header, raw, await self._read(tenant, header, raw))
         now, said = self._clock(), answer(header, AckCode.AA, self._now(tenant))
         await self._remember(ReceivedMessage(self._id(tenant, header), tenant.id, self._digest(tenant, raw), now, said))
         return said
@@ -145,18 +142,17 @@ class Receive:
         if not known:
             raise NotUnderstood(Error.UNKNOWN_KEY, Where("MSA", 2))
 
-    async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: Inbound) -> list[Outgoing]:
+    async def _follow(self, tenant: Tenant, header: Header, raw: bytes, event: Inbound) -> None:
         version = self._keyring.digest(tenant.id, "version", header.sender, self._digest(tenant, raw))
         match event:
             case ClinicianWrote():
-                return await self._replies.take(tenant, header.sender, version, event)
+                await self._replies.take(tenant, header.sender, version, event)
             case PatientChanged():
                 await self._care.change(tenant, version, event)
             case RecordsJoined():
                 await self._care.join(tenant, event)
             case RecordsParted():
                 await self._care.part(tenant, event)
-        return []
 
     async def _remember(self, received: ReceivedMessage) -> None:
         """Under a control id that started over the newer message counts; who loses a race repeats in vain, unharmed."""

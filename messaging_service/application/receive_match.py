@@ -58,6 +58,8 @@ class Matching:
                 if message.patient not in patient:
                     raise Unmatchable("patient_differs")
                 return _in_thread(await self._thread(message), message, team, "parent")
+        if wrote.replaces:
+            raise Unmatchable("parent_unknown")  # a guess would stand when the document it replaces comes
         if team is None:
             raise Unmatchable("department_unknown")
         if waiting := await self._waiting(patient, team.department):

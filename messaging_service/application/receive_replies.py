@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
-from messaging_service.application.codec import Outgoing, outgoing
-from messaging_service.application.collections import REPLACEMENTS
+from messaging_service.application.codec import outgoing
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore, Envelope
+from messaging_service.application.ports import AccessEntry, AccessLog, Broker, Clock, DocumentStore
+from messaging_service.application.receive_documents import Documents
 from messaging_service.application.receive_match import Match, Matching, Unmatchable
 from messaging_service.application.receive_versions import StoredVersion, Versions
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.application.topology import notify_queue
 from messaging_service.application.unmatched import BOUND, CLOSED, Unmatched, UnmatchedDocuments
-from messaging_service.crypto.keyring import Keyring, fields_digest
+from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.filing import changed_message
 from messaging_service.domain.message import BodyFormat, Content, Lane
 from messaging_service.epd.inbound_events import ClinicianWrote, Told
 from messaging_service.screening.sanitise import sanitise
 from messaging_service.tenants import Tenant
 
-Publish = Callable[[str, Envelope], Awaitable[None]]
 _ACTIONS = {Told.WRITTEN: "create", Told.CHANGED: "update", Told.WITHDRAWN: "delete"}
 
 
 class Replies:
-    """What becomes of a ClinicianWrote. A repeat, also after a crash half-way, changes nothing."""
+    """What becomes of a ClinicianWrote. A repeat, also after a crash half-way, changes nothing.
+
+    The portal is told before anything is off the list of unmatched documents or acknowledged to the EPD.
+    """
 
     def __init__(
         self,
         *,
         store: DocumentStore,
+        broker: Broker,
         keyring: Keyring,
         patients: Patients,
         threads: Threads,
@@ -40,18 +43,19 @@ class Replies:
         access_log: AccessLog,
         clock: Clock,
     ) -> None:
-        self._store = store
+        self._broker = broker
         self._keyring = keyring
         self._patients = patients
         self._threads = threads
         self._unmatched = unmatched
         self._access_log = access_log
         self._clock = clock
+        self._documents = Documents(store, keyring)
         self._versions = Versions(store=store, threads=threads, patients=patients)
         self._match = Matching(threads=threads, patients=patients)
 
-    async def take(self, tenant: Tenant, sender: str, version: str, wrote: ClinicianWrote) -> list[Outgoing]:
-        """Put a document where it belongs; what the portal is told comes back.
+    async def take(self, tenant: Tenant, sender: str, version: str, wrote: ClinicianWrote) -> None:
+        """Put a document where it belongs, or on the list of those that belong nowhere for certain.
 
         `sender` is MSH-3, `version` the same for every repeat of this very message.
         """
@@ -61,14 +65,12 @@ class Replies:
         try:
             match = await self._place(tenant, sender, message, wrote)
         except Unmatchable as problem:
-            await self._unmatched.keep(version, tenant.id, message, sender, wrote, problem.reason, self._clock())
-            return []
-        return await self._show(tenant, match, message, version, wrote)
+            return await self._unmatched.keep(version, tenant.id, message, sender, wrote, problem.reason, self._clock())
+        await self._show(tenant, match, message, version, wrote)
+        return await self._take_again(tenant, message)
 
-    async def bind(self, tenant: Tenant, unmatched: Unmatched, thread: str, by: str, publish: Publish) -> None:
+    async def bind(self, tenant: Tenant, unmatched: Unmatched, thread: str, by: str) -> None:
         """Put what is unmatched into the thread that a person names, other versions of the same reply with it.
-
-        What the portal is told is published before anything is off the list, so that a crash loses nothing.
 
         Raises:
             SettingInvalid: there is no such thread.
@@ -83,64 +85,51 @@ class Replies:
             wrote, match = self._unmatched.opened(each), Match(found, team, department, f"operations {by}")
             if wrote.told is not Told.WITHDRAWN:
                 message = await self._message_id(tenant, each.sender, wrote)
-                for follows in await self._show(tenant, match, message, each.id, wrote):
-                    await publish(follows.queue, follows.envelope)
+                await self._show(tenant, match, message, each.id, wrote)
             await self._unmatched.settle(each, BOUND, f"thread {thread}")
 
     async def _message_id(self, tenant: Tenant, sender: str, wrote: ClinicianWrote) -> str:
-        """The same for all versions of a document; what replaces a document is a version of that one."""
+        """What replaces a document is a version of it, and so is all that came of the replacement before."""
         if not wrote.replaces or await self._threads.message(_number(wrote.replaces)):
-            return await self._known_as(tenant, sender, wrote.document)
-        message = await self._known_as(tenant, sender, wrote.replaces)
-        own = self._first_id(tenant, sender, wrote.document)
-        alias = {"id": self._alias(tenant, sender, wrote.document), "tenant": tenant.id, "message": message}
-        await self._store.insert(REPLACEMENTS, [alias])
+            return await self._documents.message_id(tenant, sender, wrote.document)
+        message = await self._documents.replace(tenant, sender, wrote)
+        own = self._documents.first_id(tenant, sender, wrote.document)
         await self._versions.move(tenant.id, own, message)
-        await self._close_withdrawals(own)
+        await self._take_again(tenant, own)
         return message
 
-    async def _known_as(self, tenant: Tenant, sender: str, document: str) -> str:
-        alias = await self._store.get(REPLACEMENTS, self._alias(tenant, sender, document))
-        if alias is not None:
-            return str(alias["message"])
-        return self._first_id(tenant, sender, document)
-
-    def _first_id(self, tenant: Tenant, sender: str, document: str) -> str:
-        owner = self._keyring.digest(tenant.id, "sender", sender)
-        return self._keyring.message_id(tenant.id, owner, document, fields_digest("reply"))
-
-    def _alias(self, tenant: Tenant, sender: str, document: str) -> str:
-        return self._keyring.digest(tenant.id, "document", sender, document)
-
     async def _place(self, tenant: Tenant, sender: str, message: str, wrote: ClinicianWrote) -> Match:
-        stored = await self._threads.message(message)
-        parents = [message] if stored else []
-        if wrote.parent and not wrote.replaces:
-            parents += [_number(wrote.parent), await self._known_as(tenant, sender, wrote.parent)]
-        parents += [wrote.placer] if wrote.placer else []
+        parents = [message] if await self._threads.message(message) else []
+        if wrote.parent:
+            parents += [_number(wrote.parent), await self._documents.message_id(tenant, sender, wrote.parent)]
+        parents += [changed_message(wrote.placer)] if wrote.placer else []
         begun = StoredThread.opened(message, tenant.id, "", self._clock())
         return await self._match(tenant, wrote, parents, begun)
 
-    async def _show(
-        self, tenant: Tenant, match: Match, message: str, version: str, wrote: ClinicianWrote
-    ) -> list[Outgoing]:
+    async def _show(self, tenant: Tenant, match: Match, message: str, version: str, wrote: ClinicianWrote) -> None:
         now, patient = self._clock(), await self._patients.load(match.thread.patient)
         sealed = patient.seal(message, REPLY, await _reply(tenant, wrote))
         stored = StoredVersion.of(version, tenant.id, message, patient.id, wrote.told, wrote.at, now, sealed)
         await self._versions.add(stored)
         shown = await self._versions.show(match.thread, _message(stored, match, now))
-        await self._close_withdrawals(message)
-        return await self._told(tenant, stored, shown, wrote, match.by)
+        await self._tell(tenant, stored, shown, wrote, match.by)
 
-    async def _close_withdrawals(self, message: str) -> None:
-        """The document came: what was withdrawn before it came is known to be this one."""
-        for waiting in await self._unmatched.of(message):
-            if waiting.told == Told.WITHDRAWN:
-                await self._unmatched.settle(waiting, CLOSED, "the document came")
+    async def _take_again(self, tenant: Tenant, message: str) -> None:
+        """What came too early and was listed may belong somewhere now; a withdrawal has done its work."""
+        for each in await self._unmatched.of(message):
+            if each.told == Told.WITHDRAWN:
+                await self._unmatched.settle(each, CLOSED, "the document came")
+                continue
+            wrote = self._unmatched.opened(each)
+            now = await self._documents.message_id(tenant, each.sender, wrote.document)
+            try:
+                match = await self._place(tenant, each.sender, now, wrote)
+            except Unmatchable:
+                continue
+            await self._show(tenant, match, now, each.id, wrote)
+            await self._unmatched.settle(each, BOUND, "its thread came")
 
-    async def _withdraw(
-        self, tenant: Tenant, sender: str, message: str, version: str, wrote: ClinicianWrote
-    ) -> list[Outgoing]:
+    async def _withdraw(self, tenant: Tenant, sender: str, message: str, version: str, wrote: ClinicianWrote) -> None:
         """Whoever it was for: the number decides, and it is taken away at once.
 
         One that takes nothing away goes on the list as well: its number may be wrong, and the reply still shown.
@@ -148,19 +137,19 @@ class Replies:
         now = self._clock()
         stored = StoredVersion.of(version, tenant.id, message, "", wrote.told, wrote.at, now, b"")
         await self._versions.add(stored)
-        message_stored = await self._threads.message(message)
-        if message_stored is None:
-            await self._unmatched.keep(version, tenant.id, message, sender, wrote, "nothing_to_withdraw", now)
-            return []
-        thread = StoredThread.opened(message_stored.thread, tenant.id, message_stored.patient, now)
-        shown = await self._versions.show(thread, message_stored)
-        return await self._told(tenant, stored, shown, wrote, "sender")
+        known = await self._threads.message(message)
+        if known is None:
+            return await self._unmatched.keep(version, tenant.id, message, sender, wrote, "nothing_to_withdraw", now)
+        thread = StoredThread.opened(known.thread, tenant.id, known.patient, now)
+        shown = await self._versions.show(thread, known)
+        return await self._tell(tenant, stored, shown, wrote, "sender")
 
-    async def _told(
+    async def _tell(
         self, tenant: Tenant, version: StoredVersion, shown: StoredMessage | None, wrote: ClinicianWrote, by: str
-    ) -> list[Outgoing]:
+    ) -> None:
+        """The access log, then the portal."""
         if shown is None:
-            return []
+            return
         await self._access_log.record(
             AccessEntry(
                 tenant=tenant.id,
@@ -175,14 +164,14 @@ class Replies:
             )
         )
         event = await self._versions.event(version, shown)
-        if event is None or tenant.portal is None:
-            return []
-        return [outgoing(notify_queue(tenant.id), event)]
+        if event is not None and tenant.portal is not None:
+            told = outgoing(notify_queue(tenant.id), event)
+            await self._broker.publish(told.queue, told.envelope)
 
 
 def _number(document: str) -> str:
-    """EI-1: where the EPD gives back a number of ours, it may add an authority of its own."""
-    return document.partition("^")[0]
+    """EI-1 as a message id: the EPD may add an authority of its own, and name a corrected message by its change."""
+    return changed_message(document.partition("^")[0])
 
 
 def _message(version: StoredVersion, match: Match, now: int) -> StoredMessage:

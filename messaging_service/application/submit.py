@@ -188,8 +188,9 @@ class Submit:
         tenant, id = command.writer.tenant.id, command.thread or ""
         thread = await self._threads.thread(id)
         if thread is None:
-            issued = self._keyring.is_message_id_of(tenant, patient, id)
-            if not issued or await self._threads.message(id):  # a message in another thread opens none of its own
+            issued, stored = self._keyring.is_message_id_of(tenant, patient, id), await self._threads.message(id)
+            # a message in another thread opens none of its own; the opener may have been stored this moment
+            if not issued or (stored is not None and stored.thread != id):
                 raise NotFound
             return
         own = await self._patients.find(tenant, command.writer.identifiers)

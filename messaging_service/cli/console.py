@@ -6,10 +6,11 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
 import click
 import msgspec
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -21,8 +22,23 @@ _WIDTH_OF_A_FILE = 200
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON, for machines.")
 
 
+class _StandardError:
+    """Whatever standard error is by the time something is logged."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def with_parts(use: Callable[[Parts], Awaitable[T]]) -> T:
-    """Connect, use and close; a server that is down is an error at once."""
+    """Connect, use and close; a server that is down is an error at once.
+
+    What is logged goes to standard error: standard output is the command's own.
+    """
+
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())))
 
     async def run() -> T:
         async with open_parts(load_settings(), "command", declare=False) as parts:

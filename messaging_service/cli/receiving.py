@@ -70,7 +70,7 @@ def bind_unmatched(id: str, thread: str) -> None:
     async def use(parts: Parts) -> None:
         found = await parts.unmatched().show(id)
         tenant = parts.tenants[found.tenant]
-        await parts.replies().bind(tenant, found, thread, getpass.getuser(), parts.broker.publish)
+        await parts.replies().bind(tenant, found, thread, getpass.getuser())
 
     with_parts(use)
     click.echo(f"{id} bound to {thread}")

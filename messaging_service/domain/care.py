@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Told(StrEnum):
+class CareChange(StrEnum):
     """What an event of the EPD is about. In the same second, the later kind of these counts as later."""
 
     BEGUN = "begun"
@@ -17,7 +17,7 @@ class Told(StrEnum):
     CANCELLED = "cancelled"
 
 
-_RANKS = {told: rank for rank, told in enumerate(Told)}
+_RANKS = {told: rank for rank, told in enumerate(CareChange)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CareEvent:
     id: str
     tenant: str
     patient: str
-    told: Told
+    told: CareChange
     at: int
     visit: str = ""
     teams: tuple[str, ...] | None = None
@@ -88,20 +88,20 @@ def care_from(events: Iterable[CareEvent]) -> Care:
         if event.visit:
             _visit(event, visits.setdefault(event.visit, _Visit()), visits, teams)
         if event.appointment:
-            appointments[event.appointment] = 0 if event.told is Told.CANCELLED else event.starts_at
+            appointments[event.appointment] = 0 if event.told is CareChange.CANCELLED else event.starts_at
         if event.deceased_at is not None:
             deceased_at = event.deceased_at
         if event.care_ended:
             care_ended_at = event.at
-        elif event.told is Told.BEGUN:
+        elif event.told is CareChange.BEGUN:
             care_ended_at = 0
     return Care(teams, deceased_at, care_ended_at, max(appointments.values(), default=0))
 
 
 def _visit(event: CareEvent, visit: _Visit, visits: dict[str, _Visit], teams: dict[str, Interval]) -> None:
-    if event.told is Told.BEGUN:
+    if event.told is CareChange.BEGUN:
         visit.ended = False
-    if event.told is Told.ENDED:
+    if event.told is CareChange.ENDED:
         visit.ended, named = True, set()
     elif visit.ended or event.teams is None:
         return

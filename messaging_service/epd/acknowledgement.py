@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from messaging_service.domain.errors import MessagingError
 
@@ -16,8 +17,6 @@ LONGEST_ACK = 65_536
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,20}")
 _CONTROL_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,197}[\x21-\x7e])?")
 _SEGMENT_END = re.compile(r"[\r\n]+")
-_AFTER_MSA_2 = re.compile(rb"[\r\n]")
-_LONGEST_MSA = 512
 
 
 class AckUnreadable(MessagingError):
@@ -81,13 +80,18 @@ def told_of(raw: bytes) -> tuple[str, str]:
 
     Empty where there is no MSA behind an MSH, ended by CR or LF.
     """
-    separator = raw[3:4]
-    at = raw.find(b"MSA" + separator, 8)
-    if raw[:3] != b"MSH" or at < 0 or raw[at - 1 : at] not in (b"\r", b"\n"):
+    found = _msa(raw[3:4]).search(raw, 8) if raw[:3] == b"MSH" else None
+    if found is None:
         return "", ""
-    code, _, rest = raw[at + 4 : at + 4 + _LONGEST_MSA].partition(separator)
-    control_id = _AFTER_MSA_2.split(rest.replace(separator, b"\r", 1), maxsplit=1)[0]
-    return code.decode("latin-1").strip(), control_id.decode("latin-1").strip()
+    return found[1].decode("latin-1").strip(), (found[2] or b"").decode("latin-1").strip()
+
+
+@cache
+def _msa(separator: bytes) -> re.Pattern[bytes]:
+    """MSA-1 and MSA-2 with that field separator, of which there are no more than there are bytes."""
+    sign = re.escape(separator)
+    value = rb"((?:(?!%b)[^\r\n]){0,256})" % sign
+    return re.compile(rb"[\r\n]MSA%b%b(?:%b%b)?" % (sign, value, sign, value))
 
 
 def parse_ack(raw: bytes) -> Acknowledgement:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from messaging_service.domain.care import Told
+from messaging_service.domain.care import CareChange
 from messaging_service.epd.inbound_errors import Error, NotUnderstood
 from messaging_service.epd.inbound_events import Agreement, Inbound, PatientChanged, RecordsJoined, RecordsParted
 from messaging_service.epd.inbound_segments import Segment, Segments
 from messaging_service.epd.inbound_values import moment, person
 
 _TOLD = {
-    "A01": Told.BEGUN,
-    "A03": Told.ENDED,
-    "A04": Told.BEGUN,
-    "A08": Told.UPDATED,
-    "A28": Told.UPDATED,
-    "A31": Told.UPDATED,
+    "A01": CareChange.BEGUN,
+    "A03": CareChange.ENDED,
+    "A04": CareChange.BEGUN,
+    "A08": CareChange.UPDATED,
+    "A28": CareChange.UPDATED,
+    "A31": CareChange.UPDATED,
 }
 _ABOUT_NO_VISIT = frozenset(("A28", "A31"))
 _JOINING = frozenset(("A40", "A47"))
@@ -36,7 +36,7 @@ def read_admission(message: Segments, trigger: str, at: int, agreed: Agreement) 
     if trigger == "A37":
         return _parted(message, at, agreed)
     pid, visit = message.the("PID"), message.find("PV1")
-    told, number, treating = _TOLD.get(trigger, Told.BEGUN), "", None
+    told, number, treating = _TOLD.get(trigger, CareChange.BEGUN), "", None
     if trigger not in _ABOUT_NO_VISIT and visit is not None and not (trigger == "A08" and visit.text(2) == "N"):
         number, treating = visit.text(19) or _UNNUMBERED, _treating(message, visit)
     return PatientChanged(
@@ -44,9 +44,9 @@ def read_admission(message: Segments, trigger: str, at: int, agreed: Agreement) 
         at=at,
         person=person(pid, agreed.authorities),
         visit=number,
-        treating=treating if treating or told is Told.BEGUN else None,
+        treating=treating if treating or told is CareChange.BEGUN else None,
         deceased_at=_deceased(pid, at, agreed),
-        discharged_to=visit.text(36) if visit and told is Told.ENDED else "",
+        discharged_to=visit.text(36) if visit and told is CareChange.ENDED else "",
         visit_was_of=person(message.the("MRG"), agreed.authorities, 1) if trigger == "A45" else None,
     )
 
@@ -57,7 +57,7 @@ def read_appointment(message: Segments, trigger: str, at: int, agreed: Agreement
     number = schedule.text(2) or schedule.required(1)
     starts_at = 0 if trigger == "S15" else _starts(message, schedule, agreed)
     return PatientChanged(
-        told=Told.CANCELLED if trigger == "S15" else Told.PLANNED,
+        told=CareChange.CANCELLED if trigger == "S15" else CareChange.PLANNED,
         at=at,
         person=person(message.the("PID"), agreed.authorities),
         appointment=number,

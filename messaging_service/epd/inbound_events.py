@@ -8,6 +8,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import Literal
 
+from messaging_service.domain.care import CareChange
 from messaging_service.domain.message import Identifier
 from messaging_service.epd.profile import Authority
 
@@ -71,14 +72,14 @@ class ClinicianWrote:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PatientChanged:
-    """What an ADT or SIU says of a patient. `told` is a value of `domain.care.Told`.
+    """What an ADT or SIU says of a patient.
 
     `visit` is PV1-19, "" when the message is about none; `treating` are the codes of ward and practitioners, None when
     it does not say. `deceased_at`: None not said, 0 alive. `discharged_to` is PV1-36. `appointment` is planned for
     `starts_at`. `visit_was_of` is the record that the visit belonged to before (A45).
     """
 
-    told: str
+    told: CareChange
     at: int
     person: Person
     visit: str = ""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
-from messaging_service.epd.inbound_segments import Delimiters, Segments, split
+from messaging_service.epd.inbound_segments import Delimiters, Segments, segment_name, split
 
 VERSIONS = frozenset(("2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"))
 CODECS = {
@@ -115,7 +115,7 @@ def _refuse_controls(text: str, codec: str) -> None:
 def _where(raw: bytes, place: int, delimiters: Delimiters) -> Where:
     """The segment and field that hold the byte at `place`."""
     before = re.split(rb"[\r\n]+", raw[:place])
-    name = before[-1][:3].decode("latin-1")
+    name = segment_name(before[-1][:3].decode("latin-1"))
     same = sum(line[:3] == before[-1][:3] for line in before)
     field = before[-1].count(delimiters.field.encode())
     return Where(name, field + (name == "MSH"), max(1, same))

@@ -152,9 +152,14 @@ def split(text: str, delimiters: Delimiters, codec: str) -> Segments:
     lines = [line.lstrip("\n") for line in text.split("\r" if "\r" in text else "\n")]
     lines = [line for line in lines if line]
     if len(lines) > MOST_SEGMENTS:
-        raise NotUnderstood(Error.SEGMENTS, Where(lines[MOST_SEGMENTS][:3], 0, MOST_SEGMENTS))
+        raise NotUnderstood(Error.SEGMENTS, Where(segment_name(lines[MOST_SEGMENTS]), 0, MOST_SEGMENTS))
     counts: dict[str, int] = {}
     return Segments(tuple(_segment(line, counts, delimiters, codec, lines) for line in lines))
+
+
+def segment_name(line: str) -> str:
+    """The name of a segment, "" for a line that has none: somebody's text is not repeated in answers or logs."""
+    return line[:3] if _NAME.fullmatch(line[:3]) else ""
 
 
 def _segment(line: str, counts: dict[str, int], delimiters: Delimiters, codec: str, lines: list[str]) -> Segment:
@@ -162,7 +167,7 @@ def _segment(line: str, counts: dict[str, int], delimiters: Delimiters, codec: s
     counts[name] = counts.get(name, 0) + 1
     begins = line[3:4] in ("", delimiters.field)
     if not _NAME.fullmatch(name) or not begins or (name == "MSH" and line is not lines[0]):
-        raise NotUnderstood(Error.SEGMENTS, Where(name if _NAME.fullmatch(name) else "", 0, counts[name]))
+        raise NotUnderstood(Error.SEGMENTS, Where(segment_name(line), 0, counts[name]))
     fields = line.split(delimiters.field)
     if len(fields) > MOST_FIELDS:
         raise NotUnderstood(Error.DATA_TYPE, Where(name, MOST_FIELDS, counts[name]))

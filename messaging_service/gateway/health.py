@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from messaging_service.adapters.metrics import CONTENT_TYPE, Metrics
-from messaging_service.application.collections import PARKED
+from messaging_service.application.collections import FILINGS, PARKED
 from messaging_service.application.ports import Broker, DocumentStore
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.domain.errors import ServerFault
+from messaging_service.domain.filing import FilingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Checks:
                 depths = await self.broker.depths(self.queues)
                 parked = await self.store.count(PARKED, "by_state", {"state": "parked"})
                 self.metrics.queues(depths, await self.ages.oldest_ms(depths), parked)
+                self.metrics.delivered(await self.store.count(FILINGS, "by_state", {"state": FilingState.DELIVERED}))
             except ServerFault as fault:
                 self.metrics.up(fault.server, False)
         return self.metrics.exposition()

@@ -81,6 +81,8 @@ class Judge:
         for _, last in self.findings.within(hit[1] + 1, min(end, hit[1] + 3), self.words["denied_after"]):
             if last not in taken and not self._any("denial_goes_on", last + 1, min(end, last + 2)):
                 return Effect("negated", CERTAIN)
+        if self._plainly_not(hit[1], end, taken):
+            return Effect("negated", CERTAIN)
         listed = self._any("or", hit[1] + 1, min(end, hit[1] + 5))
         sure, free = True, 0
         for word in range(hit[0] - 1, max(first, hit[0] - _DENIAL_REACH) - 1, -1):
@@ -100,6 +102,13 @@ class Judge:
                     return NOTHING
                 free -= 1
         return NOTHING
+
+    def _plainly_not(self, last: int, end: int, taken: set[int]) -> bool:
+        """Whether `niet` and then the end of the clause follows: `de wond bloedt niet, ...`."""
+        words = self.findings.reading.words
+        if last + 1 >= end or last + 1 in taken or not self._any("plain_not", last + 1, last + 2):
+            return False
+        return last + 2 >= end or words[last + 2] in (".", "?", COMMA) or self._any("and", last + 2, last + 3)
 
     def _covered(self, word: int, first: int) -> bool:
         """Whether `word` belongs to a phrase in which a negation denies nothing: `nog nooit zo'n`."""

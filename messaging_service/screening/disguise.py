@@ -34,7 +34,7 @@ def seems_disguised(folded: str) -> bool:
     return any(sign in classes for sign in _SIGNS) or any(triple in folded for triple in _TRIPLES)
 
 
-def disguised_reading(copy: FoldedCopy, masked: Masked) -> Reading:
+def disguised_reading(copy: FoldedCopy, masked: Masked, spelling: Mapping[str, str]) -> Reading:
     """Read `copy` with letters put back together; `masked` holds the words that `*` may hide."""
     words: list[str] = []
     places: list[tuple[int, int]] = []
@@ -42,7 +42,7 @@ def disguised_reading(copy: FoldedCopy, masked: Masked) -> Reading:
         for word in _unhide(copy.text[start:end], masked):
             words.append(word)
             places.append((start, end))
-    return Reading(words, copy, places)
+    return Reading(words, copy, spelling, places)
 
 
 def _chunks(text: str) -> list[tuple[int, int]]:

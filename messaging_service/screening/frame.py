@@ -56,6 +56,8 @@ def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str
         if context in heeds and any(says(role) for role in roles):
             if context != "history" or not says("procedure"):
                 return Effect(context, CERTAIN)
+    if "information" in heeds and _opens_question(findings, words):
+        return Effect("information", CERTAIN)
     if says("resolved") and not says("unresolved") and says("recent_past"):
         return Effect("resolved", CERTAIN)
     for context, name, roles in _MAKES_DOUBTFUL:
@@ -71,7 +73,17 @@ def _doubtful(findings: Findings, words: ContextWords) -> bool:
     reading = findings.reading
     if "?" in reading.words or any(not words[role].isdisjoint(findings.terms) for role in _EVERYDAY):
         return True
-    starts = [0, *(index + 1 for index, word in enumerate(reading.words) if word in (".", ","))]
+    return _opens_question(findings, words)
+
+
+def _opens_question(findings: Findings, words: ContextWords) -> bool:
+    """Whether a sentence begins as questions about everyday matters do; many write no question mark.
+
+    With a question mark somewhere, it may be a clause after a comma.
+    """
+    read = findings.reading.words
+    stops = (".", ",", "?") if "?" in read else (".", "?")
+    starts = [0, *(index + 1 for index, word in enumerate(read) if word in stops)]
     return any(next(findings.within(start, start + 1, words["opens_question"]), None) for start in starts)
 
 

@@ -63,9 +63,11 @@ class _Reader:
         self.maskable: set[str] = set()
 
     def read(self, files: Mapping[tuple[str, str], dict[str, Any]], version: str) -> Lexicon:
-        for (language, name), content in files.items():
-            if name.endswith("words.toml"):
-                self._words(language, content)
+        words = {key: content for key, content in files.items() if key[1].endswith("words.toml")}
+        for content in words.values():
+            self.table.spelling |= content.get("spelling", {})
+        for (language, _), content in words.items():
+            self._words(language, content)
         self.context = {language: ContextWords({}) for language, _ in files}
         for (language, name), content in files.items():
             if name == "context.toml":
@@ -82,6 +84,7 @@ class _Reader:
             units=self.units,
             not_typos=frozenset(self.not_typos),
             maskable=frozenset(self.maskable),
+            spelling=self.table.spelling,
         )
 
     def _words(self, language: str, content: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
@@ -24,19 +25,23 @@ _ABBREVIATED = {
 class Reading:
     """Words and stops in order; `copy` is them joined by single blanks, with one before and one after.
 
-    `places[i]` is the span of word i in the folded copy's text.
+    `places[i]` is the span of word i in the folded copy's text. In `copy` the words stand as `spelling` writes them
+    (`nie` as `niet`); `words` keeps what was typed.
     """
 
     words: list[str]
     source: FoldedCopy
+    spelling: Mapping[str, str]
     places: list[tuple[int, int]] | None = None
     copy: str = field(init=False)
     starts: list[int] = field(init=False)
     breaks: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.copy = f" {' '.join(self.words)} "
-        self.starts = list(accumulate((len(word) + 1 for word in self.words), initial=1))
+        usual = self.spelling.get
+        written = [usual(word, word) for word in self.words]
+        self.copy = f" {' '.join(written)} "
+        self.starts = list(accumulate((len(word) + 1 for word in written), initial=1))
         self.breaks = [index for index, word in enumerate(self.words) if word in STOPS]
 
     def word_at(self, offset: int) -> int:
@@ -56,9 +61,9 @@ class Reading:
         return self.source.typed_span(self.places[first][0], self.places[last][1])
 
 
-def plain_reading(copy: FoldedCopy) -> Reading:
+def plain_reading(copy: FoldedCopy, spelling: Mapping[str, str]) -> Reading:
     """Split the folded copy into words, numbers with their decimals, commas and stops."""
-    return Reading(mark_stops(copy.text).split(), copy)
+    return Reading(mark_stops(copy.text).split(), copy, spelling)
 
 
 def mark_stops(text: str) -> str:

@@ -60,3 +60,4 @@ class Lexicon:
     units: Mapping[str, tuple[str, float]]
     not_typos: frozenset[str]
     maskable: frozenset[str]
+    spelling: Mapping[str, str]

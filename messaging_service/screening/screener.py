@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources.abc import Traversable
 
 from messaging_service.screening.context import Judge
@@ -24,6 +25,7 @@ from messaging_service.screening.verdict import Match, Verdict, conclude
 _NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
 _EXCEPTION = Effect("exception", CERTAIN)
+_SAFETY_NET = "general"
 
 
 class Screener:
@@ -63,12 +65,22 @@ class Screener:
         the stated language's findings come first in the verdict.
         """
         copy = self._copy(text, markup)
-        matches = self._judge(plain_reading(copy))
+        matches = self._judge(plain_reading(copy, self.lexicon.spelling))
         if seems_disguised(copy.text):
-            matches += self._judge(disguised_reading(copy, self._masked))
-        matches = _distinct(matches)
+            matches += self._judge(disguised_reading(copy, self._masked, self.lexicon.spelling))
+        matches = self._without_abuse(_own_language_first(_distinct(matches), f"{language[:2]}."))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
+
+    def _without_abuse(self, matches: list[Match]) -> list[Match]:
+        """A threat is no emergency: what only the safety net finds, or what lies within abuse, does not count."""
+        abuse = [match for match in matches if match.counts and match.rule in self._refusing]
+        return [
+            replace(match, context="abuse", counts=False, alarm=False)
+            if match.kind == "urgency" and match.counts and any(_swallows(other, match) for other in abuse)
+            else match
+            for match in matches
+        ]
 
     def _copy(self, text: str, markup: bool) -> FoldedCopy:
         if markup or plainly_markup(text):
@@ -141,6 +153,22 @@ def _effect(rule: Rule, hits: Sequence[Hit], findings: Findings, judge: Judge) -
     ):
         return _EXCEPTION
     return judge.effect(rule, hits)
+
+
+def _own_language_first(matches: list[Match], own: str) -> list[Match]:
+    """What the rules of the stated language have set aside, the cognates of another language do not bring back."""
+    judged = [match for match in matches if match.kind == "urgency" and match.rule.startswith(own)]
+    set_aside = {match.topic for match in judged} - {match.topic for match in judged if match.counts}
+    return [
+        replace(match, context="other language", counts=False, alarm=False)
+        if match.counts and match.topic in set_aside and match.kind == "urgency"
+        else match
+        for match in matches
+    ]
+
+
+def _swallows(abuse: Match, match: Match) -> bool:
+    return match.topic == _SAFETY_NET or (abuse.start <= match.start and match.end <= abuse.end)
 
 
 def _distinct(matches: list[Match]) -> list[Match]:

@@ -43,6 +43,7 @@ class TermTable:
     term_of: list[int] = field(default_factory=lambda: [NUMBER] * len(_DIGITS))
     lengths: list[int] = field(default_factory=lambda: [1])
     widths: list[int] = field(default_factory=lambda: [1])
+    spelling: dict[str, str] = field(default_factory=dict)
     _known: dict[str, int] = field(default_factory=dict)
 
     def number_word(self, word: str) -> None:
@@ -57,6 +58,8 @@ class TermTable:
             LexiconFault: nothing is left of the term once it is folded.
         """
         core = _folded_term(written.strip("*"), self.fold_table)
+        if "*" not in written:
+            core = " ".join([self.spelling.get(word, word) for word in core.split(" ")])
         if not core:
             raise LexiconFault(f"the term {written!r} is empty")
         key = f"{'*' if written.startswith('*') else ' '}{core}{'*' if written.endswith('*') else ' '}"

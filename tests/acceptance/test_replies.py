@@ -71,6 +71,14 @@ async def test_a_conversation_in_one_process(tmp_path: Path) -> None:
             assert (bound.status, closed.status) == (0, 0), bound.err + closed.err
             assert await system.command("unmatched", "list") == []
             assert len((await patient.get(f"/v1/threads/{asked.id}")).body["messages"]) == 2
+            assert code(await epd.send(admission("A40", control="M1", mrg="77^^^ZKH^PI", visit="", ward=""))) == "AA"
+            merged = system.patient("spijkenisse", "77")
+            assert len((await merged.get("/v1/threads")).body["threads"]) == 2
+            parted = await system.children.command("records", "part", "spijkenisse", "--one", "1234", "--other", "77")
+            assert parted.status == 0, parted.err
+            assert (await merged.get("/v1/threads")).body["threads"] == []
+            unknown = await system.children.command("records", "part", "spijkenisse", "--one", "1234", "--other", "8")
+            assert (unknown.status, "not known here" in unknown.err) == (2, True)
             assert await system.children.stop("gateway") == 0
             with pytest.raises(EOFError):
                 await epd.answer()

@@ -13,6 +13,9 @@ from tests.parts.rabbit import RabbitNode
 from tests.parts.system import System
 from tests.parts.waiting import until
 
+A_BUSY_MACHINE = 0.5
+"""Seconds that this machine may take for both ends of a request while other tests keep it busy."""
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -40,7 +43,7 @@ async def test_without_the_broker_nothing_is_claimed(
         results = [*await asyncio.gather(*posts), await timed_post(patient, URGENT, key=f"{how}-urgent")]
         for answer, seconds in results:
             assert answer.status == 503, answer
-            assert seconds < 2.1
+            assert seconds < 2 + A_BUSY_MACHINE
             assert int(answer.headers["Retry-After"]) > 0
             assert "112" in answer.body["notice"]["telephone"]
         assert (await patient.get("/health/ready")).status == 503

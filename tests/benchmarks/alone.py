@@ -62,22 +62,24 @@ def screening(repeats: int) -> Iterator[Figure]:
     """Loading the lexicon; sanitise, screen and triage as the gateway does it."""
     loads = [_microseconds(Screener.load, 1) / 1000 for _ in range(3)]
     yield Figure("d", "load the lexicon", median(loads), "ms", aim=300, at_most=True)
-    plain, urgent, html = asyncio.run(_judged(Screener.load(), repeats))
+    plain, whole, urgent, html = asyncio.run(_judged(Screener.load(), repeats))
     yield Figure("d", "500 characters of plain Dutch", plain, "µs", aim=150, at_most=True)
-    yield Figure("d", "the same, urgent", urgent, "µs")
+    yield Figure("d", "the 1 kB text that (a) and (b) post", whole, "µs")
+    yield Figure("d", "500 characters, urgent", urgent, "µs")
     yield Figure("d", "2 kB of HTML", html / 1000, "ms", aim=8, at_most=True)
 
 
-async def _judged(screener: Screener, repeats: int) -> tuple[float, float, float]:
+async def _judged(screener: Screener, repeats: int) -> tuple[float, float, float, float]:
     async def one(text: str, format: BodyFormat) -> float:
         begun = time.perf_counter()
         await judge(screener, subject="Vraag", body=text, format=format, language="nl", detect_urgency=True)
         return 1e6 * (time.perf_counter() - begun)
 
     plain = [await one(_PLAIN[n % len(_PLAIN)], BodyFormat.TEXT) for n in range(200 * repeats)]
-    urgent = [await one(_URGENT, BodyFormat.TEXT) for n in range(200 * repeats)]
+    whole = [await one(TEXT, BodyFormat.TEXT) for _ in range(100 * repeats)]
+    urgent = [await one(_URGENT, BodyFormat.TEXT) for _ in range(200 * repeats)]
     html = [await one(_HTML, BodyFormat.HTML) for _ in range(5 * repeats)]
-    return median(plain), median(urgent), median(html)
+    return median(plain), median(whole), median(urgent), median(html)
 
 
 def _microseconds(run: Callable[[], object], repeats: int) -> float:

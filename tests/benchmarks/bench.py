@@ -30,7 +30,7 @@ class Scale:
     repeats: int
 
 
-FULL = Scale(messages=5_000, rounds=5, filed=6_000, repeats=20)
+FULL = Scale(messages=2_000, rounds=4, filed=4_000, repeats=20)
 QUICK = Scale(messages=300, rounds=1, filed=300, repeats=3)
 
 

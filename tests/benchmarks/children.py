@@ -62,9 +62,8 @@ class Child:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that it has used, user and system."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time that it has used."""
+        return cpu_seconds(self._process.pid)
 
     def stop(self) -> None:
         """Tell it to stop; kill it if it does not."""
@@ -86,6 +85,12 @@ def child(name: str, command: Sequence[str], environment: Mapping[str, str], fol
         yield started
     finally:
         started.stop()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def script(name: str, *arguments: str) -> list[str]:

@@ -20,7 +20,7 @@ import aio_pika
 import msgspec
 
 from deploy.sandbox.issuer import Issuer
-from tests.benchmarks.children import ROOT, Child, Failed, child, script
+from tests.benchmarks.children import ROOT, Child, Failed, child, cpu_seconds, script
 from tests.benchmarks.load import Plan
 from tests.parts.mongo import GIVEN, MongoServer
 from tests.parts.rabbit import RabbitNode
@@ -30,15 +30,15 @@ PERSIST = "persist.normal"
 FIRST_STEP = "persist"
 OTHER_STEPS = ("file", "escalate", "notify", "park")
 TEXT = (
-    "Goedemiddag dokter, na ons gesprek van vorige week heb ik de nieuwe tabletten elke ochtend bij het ontbijt "
-    "ingenomen. De eerste drie dagen was ik wat misselijk, maar dat is nu over. Mijn bloeddruk heb ik twee keer per "
-    "dag gemeten, zoals u vroeg: meestal rond de 135 over 82, op zondagavond een keer 142 over 88. Ik slaap goed en "
-    "ik wandel elke dag een half uur met de hond. Twee dingen wil ik u graag voorleggen. Mag ik de tabletten ook 's "
-    "avonds nemen, omdat ik volgende maand weer in ploegendienst ga werken? En moet ik voor de controle in april nog "
-    "bloed laten prikken, of is de uitslag van februari voldoende? Als het nodig is kan ik op dinsdag en donderdag na "
-    "drie uur langskomen; op andere dagen ben ik tot zes uur op mijn werk. Mijn nieuwe telefoonnummer heb ik aan de "
-    "balie doorgegeven. Verder gaat het prima met me, en mijn vrouw vindt dat ik er weer goed uitzie. Hartelijk dank "
-    "voor de duidelijke uitleg, en tot ziens in april. Met vriendelijke groet."
+    "Goedendag, vorige week sprak ik u over de nieuwe tabletten en sindsdien neem ik ze elke dag bij het ontbijt. "
+    "De eerste dagen moest ik eraan wennen, maar nu gaat het prima. Mijn bloeddruk schrijf ik iedere avond op, zoals u "
+    "vroeg: meestal rond de 135 over 82. Ik slaap goed en ik wandel elke dag een half uur in het park. Twee dingen wil "
+    "ik u graag voorleggen. Mag ik de tabletten ook 's avonds nemen, omdat ik volgende maand weer in ploegendienst ga "
+    "werken? En is het nodig dat ik voor de controle in april nog een formulier voor het laboratorium krijg, of is dat "
+    "van februari voldoende? Als het nodig is kan ik op dinsdag en donderdag na drie uur langskomen; op andere dagen "
+    "ben ik tot zes uur op mijn werk. Mijn nieuwe telefoonnummer staat inmiddels in het portaal. Verder wil ik graag "
+    "weten of ik de brief aan de bedrijfsarts zelf moet opsturen, of dat de poli dat doet. Hartelijk dank voor de "
+    "duidelijke uitleg, en tot ziens in april. Met vriendelijke groet, ook van mijn vrouw, P. de Vries"
 )
 """About 1 kB of what a patient writes on an ordinary day."""
 
@@ -75,6 +75,11 @@ class Ground:
             self.issuer.token(f"patient-{n}", name=f"P. de Vries {n}", patient_number=str(100_000 + n))
             for n in patients
         ]
+
+    def broker_cpu_seconds(self) -> float:
+        """Processor time that the broker node has used."""
+        assert self.node._beam is not None
+        return cpu_seconds(self.node._beam.pid)
 
     def purge(self, queue: str) -> None:
         """Empty a queue."""

@@ -85,7 +85,7 @@ class Campaign:
 
     async def _kill_broker(self) -> None:
         host = self._system.virtual_host
-        queues = [f"{host}_{queue}" for queue in await self._system.depths()]
+        queues = [f"{host}_{queue}" for queue in self._system.queues]
         await until(lambda: self._rabbit.remembers(*queues), "the queues are on the broker's disk")
         self._rabbit.kill()
 

@@ -80,6 +80,7 @@ async def test_an_empty_queue_has_no_age(service: Service, ages: QueueAges) -> N
         (FilingState.WAITING, True),
         (FilingState.SENDING, True),
         (FilingState.UNKNOWN, True),
+        (FilingState.DELIVERED, False),
         (FilingState.FILED, False),
         (FilingState.PARKED, False),
     ],

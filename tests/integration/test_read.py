@@ -68,6 +68,7 @@ async def test_parked_or_closed_before_it_was_stored(service: Service, reader: R
         (FilingState.WAITING, State.PERSISTED),
         (FilingState.SENDING, State.PERSISTED),
         (FilingState.UNKNOWN, State.PERSISTED),
+        (FilingState.DELIVERED, State.DELIVERED),
         (FilingState.PARKED, State.PARKED),
         (FilingState.CLOSED, State.CLOSED),
     ],

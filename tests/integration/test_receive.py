@@ -1,8 +1,6 @@
-"""Clinicians' replies out of the EPD: into the right thread, once, readable by its patient, and away again."""
+"""Clinicians' replies out of the EPD: into the right thread, readable by its patient and nobody else."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
@@ -10,18 +8,15 @@ from messaging_service.application.collections import (
     ACCESS_LOG,
     MESSAGES,
     RECEIVED,
-    REPLY_VERSIONS,
-    THREADS,
     UNMATCHED,
 )
-from messaging_service.application.read import MessageView
-from messaging_service.application.receive_readers import ReplyNotFound, readers
+from messaging_service.application.compose import Compose
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, SettingInvalid
-from messaging_service.domain.events import ReplyChanged, ReplyReceived, ReplyWithdrawn
+from messaging_service.domain.events import ReplyReceived
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.refusals import NotFound
-from tests.parts.epd_sender import code, document, msh, place, result
+from tests.parts.epd_sender import document, result
 from tests.parts.receiving import Receiving
 from tests.parts.service import Service, event_in
 
@@ -35,22 +30,11 @@ def receiving(service: Service) -> Receiving:
     return Receiving(service)
 
 
-async def reply_in(receiving: Receiving, thread: str) -> MessageView:
-    """The one reply shown in a thread."""
-    (reply,) = [view for view in await receiving.shown(thread) if view.reply]
-    return reply
-
-
-async def events(service: Service) -> list[tuple[str, str]]:
-    """What the portal is to be told: kind and message."""
-    return [(envelope.kind, envelope.message_id) for envelope in await service.queued(NOTIFY)]
-
-
 async def test_a_reply_comes_into_its_thread(service: Service, receiving: Receiving) -> None:
     """TXA-13 names our message: the reply stands in its thread with clinician, role and time; the portal is told."""
     asked = await service.persisted()
     await receiving.taken(document("Komt u <maandag>?", parent=asked.id))
-    reply = await reply_in(receiving, asked.thread)
+    reply = await receiving.reply_in(asked.thread)
     assert reply.reply is not None
     assert (reply.reply.content.clean, reply.reply.name, reply.reply.role) == (
         "Komt u <maandag>?",
@@ -134,7 +118,7 @@ async def test_operations_bind_what_is_unmatched(service: Service, receiving: Re
     with pytest.raises(SettingInvalid):
         await receiving.bind(first, "elders")
     await receiving.bind(first, asked.thread)
-    assert await events(service)
+    assert await receiving.events()
     assert await receiving.texts(asked.thread) == ["beter"]
     assert await receiving.unmatched.listed() == []
     assert service.operations.keys == ["unmatched spijkenisse"] * 2
@@ -155,82 +139,12 @@ async def test_operations_close_what_is_unmatched(service: Service, receiving: R
     assert await receiving.unmatched.listed() == [], "the same message again opens nothing"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        document("beter", trigger="T08", control="C2", at=LATER),
-        document("beter", trigger="T10", control="C2", at=LATER, number="D2", parent="D1"),
-        document("beter", control="C2", at=LATER),
-    ],
-)
-async def test_a_changed_reply_reads_otherwise(service: Service, receiving: Receiving, change: str) -> None:
-    """T08, T10 and another T02 under the same number replace what is shown; the old version stays, sealed."""
-    asked = await service.persisted()
-    await receiving.taken(document("eerst", parent=asked.id), change)
-    assert await receiving.texts(asked.thread) == ["beter"]
-    reply = await reply_in(receiving, asked.thread)
-    versions = await service.all(REPLY_VERSIONS, "of_message", message=reply.id)
-    assert len(versions) == 2
-    assert not any(b"eerst" in version["sealed"] for version in versions)
-    assert await events(service) == [("ReplyReceived", reply.id), ("ReplyChanged", reply.id)]
-    assert event_in((await service.queued(NOTIFY))[1], ReplyChanged).changed_at == 1_779_966_000_000
-
-
-async def test_a_withdrawn_reply_is_gone_at_once(service: Service, receiving: Receiving) -> None:
-    """T11: not in the thread, not in the list, not by its id; the portal is told; T11 on a replacement counts too."""
-    asked = await service.persisted()
-    await receiving.taken(
-        document("voor een ander", parent=asked.id),
-        document("nog steeds", trigger="T10", control="C2", number="D2", parent="D1", at=LATER),
-    )
-    reply = await reply_in(receiving, asked.thread)
-    await receiving.taken(document(trigger="T11", control="C3", number="D2", patient="5678^^^ZKH^PI", at=LATEST))
-    assert await receiving.texts(asked.thread) == []
-    assert (await receiving.threads())[0].messages[0].id == asked.id
-    with pytest.raises(NotFound):
-        await receiving.reader.message(receiving.writer(), reply.id)
-    told = (await service.queued(NOTIFY))[-1]
-    assert event_in(told, ReplyWithdrawn).message == reply.id
-
-
-async def test_who_read_a_reply_can_be_listed(service: Service, receiving: Receiving) -> None:
-    """Readings between its coming and its withdrawal, by message, thread and list; none from elsewhere."""
-    asked, other = await service.persisted(), await service.persisted()
-    await receiving.shown(asked.thread)
-    service.clock.minutes(1)
-    await receiving.taken(document(parent=asked.id))
-    service.clock.minutes(1)
-    reply = await reply_in(receiving, asked.thread)
-    await receiving.threads()
-    await receiving.reader.message(receiving.writer(), reply.id)
-    await receiving.shown(other.thread)
-    service.clock.minutes(1)
-    await receiving.taken(document(trigger="T11", control="C2", at=LATER))
-    service.clock.minutes(1)
-    await receiving.shown(asked.thread)
-    found = await readers(service.store, service.threads, reply.id)
-    assert [each.object_kind for each in found] == ["thread", "threads", "message"]
-    assert {each.role for each in found} == {"patient"}
-    with pytest.raises(ReplyNotFound):
-        await readers(service.store, service.threads, asked.id)
-
-
-async def test_another_patients_document_number_never_changes_a_reply(service: Service, receiving: Receiving) -> None:
-    """The same number for another patient is no change of this one's reply: it goes on the list."""
-    asked = await service.persisted()
-    await service.persisted(patient="5678")
-    await receiving.taken(document("eerst", parent=asked.id))
-    await receiving.taken(document("van een ander", trigger="T08", control="C2", patient="5678^^^ZKH^PI", at=LATER))
-    assert await receiving.texts(asked.thread) == ["eerst"]
-    assert [each.reason for each in await receiving.unmatched.listed()] == ["patient_differs"]
-
-
 async def test_nobody_elses(service: Service, receiving: Receiving) -> None:
     """Another patient sees neither the reply nor its thread; another tenant's thread is not matched."""
     asked = await service.persisted()
     await service.persisted(patient="5678")
     await receiving.taken(document(parent=asked.id))
-    reply = await reply_in(receiving, asked.thread)
+    reply = await receiving.reply_in(asked.thread)
     with pytest.raises(NotFound):
         await receiving.shown(asked.thread, "5678")
     with pytest.raises(NotFound):
@@ -240,149 +154,15 @@ async def test_nobody_elses(service: Service, receiving: Receiving) -> None:
     assert [each.reason for each in await other.unmatched.listed()] == ["patient_unknown"]
 
 
-async def test_the_same_message_again_is_answered_the_same(service: Service, receiving: Receiving) -> None:
-    """MSH-3, MSH-10 and bytes the same: the stored AA, byte for byte, and nothing twice."""
-    asked = await service.persisted()
-    first = await receiving.raw(document(parent=asked.id))
-    service.clock.minutes(5)
-    assert await receiving.raw(document(parent=asked.id)) == first
-    assert len(await receiving.texts(asked.thread)) == len(await events(service)) == 1
-    assert service.operations.keys == []
-
-
-async def test_a_control_id_that_starts_over(service: Service, receiving: Receiving) -> None:
-    """Other bytes under the same MSH-10 are a new message, and operations are warned."""
-    asked = await service.persisted()
-    await receiving.taken(document("een", parent=asked.id), document("twee", number="D2", parent=asked.id))
-    assert await receiving.texts(asked.thread) == ["een", "twee"]
-    assert service.operations.keys == ["control-id-reused spijkenisse"]
-
-
-async def test_a_document_sent_again_under_a_new_control_id_is_one_reply(
-    service: Service, receiving: Receiving
-) -> None:
-    """TXA-12 is the key: one reply, and no second sort of event."""
-    asked = await service.persisted()
-    await receiving.taken(document(parent=asked.id), document(parent=asked.id, control="C2", at=LATER))
-    assert len(await receiving.texts(asked.thread)) == 1
-    assert {kind for kind, _ in await events(service)} == {"ReplyReceived"}
-
-
-WRITES = [
-    ("insert", THREADS),
-    ("insert", MESSAGES),
-    ("insert", REPLY_VERSIONS),
-    ("insert", ACCESS_LOG),
-    ("insert", RECEIVED),
-    ("get", RECEIVED),
-    ("find", REPLY_VERSIONS),
-]
-
-
-@pytest.mark.parametrize(("operation", "collection"), WRITES)
-@pytest.mark.parametrize("done", [False, True])
-async def test_ar_while_the_store_fails_and_the_repeat_mends(
-    service: Service, receiving: Receiving, operation: str, collection: object, done: bool
-) -> None:
-    """Whichever write fails, before or after it was done: AR with 207, and the repeat ends with everything once."""
-    asked = await service.persisted()
-    service.store.fail(operation, collection, done=done)  # type: ignore[arg-type]
-    ack = await receiving.ack(document(parent=asked.id))
-    assert (code(ack), place(ack)) == ("AR", ("MSH^1", "207"))
-    await receiving.taken(document(parent=asked.id))
-    assert len(await receiving.texts(asked.thread)) == 1
-    reply = await reply_in(receiving, asked.thread)
-    assert set(await events(service)) == {("ReplyReceived", reply.id)}
-
-
-async def test_ar_while_the_broker_is_down(service: Service, receiving: Receiving) -> None:
-    """Nothing is acknowledged that the portal could not be told of; the repeat tells it."""
-    asked = await service.persisted()
-    service.broker.down = True
-    assert code(await receiving.ack(document(parent=asked.id))) == "AR"
-    service.broker.down = False
-    await receiving.taken(document(parent=asked.id))
-    assert [kind for kind, _ in await events(service)] == ["ReplyReceived"]
-
-
-async def test_two_versions_at_once(service: Service, receiving: Receiving) -> None:
-    """Original, change and repeat over two processes at the same moment: the newest is shown, in one place."""
-    asked = await service.persisted()
-    other = Receiving(service.another())
-    first, second = (
-        document("eerst", parent=asked.id),
-        document("beter", trigger="T08", control="C2", parent=asked.id, at=LATER),
-    )
-    await asyncio.gather(*(each.taken(message) for each in (receiving, other) for message in (first, second)))
-    assert await receiving.texts(asked.thread) == ["beter"]
-    assert [message.place for message in await service.threads.messages_in(asked.thread)] == [1, 2]
-
-
-@pytest.mark.parametrize(
-    "order",
-    [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)],
-)
-@pytest.mark.parametrize("last", ["T08", "T11"])
-async def test_any_order_ends_the_same(
-    service: Service, receiving: Receiving, order: tuple[int, ...], last: str
-) -> None:
-    """Original, replacement and last word in every order end as in order."""
-    asked = await service.persisted()
-    messages = [
-        document("een", parent=asked.id),
-        document("twee", trigger="T10", control="C2", number="D2", parent="D1", at=LATER),
-        document("drie", trigger=last, control="C3", number="D1", parent=asked.id, at=LATEST),
-    ]
-    for number in order:
-        assert code(await receiving.ack(messages[number])) == "AA"
-    for each in await receiving.unmatched.listed():
-        if each.told == "changed":
-            await receiving.bind(each, asked.thread)
-    assert await receiving.texts(asked.thread) == ([] if last == "T11" else ["drie"])
-    assert await receiving.unmatched.listed() == []
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-@pytest.mark.parametrize("last", ["T08", "T10", "T11"])
-async def test_what_replaced_a_replacement(
-    service: Service, receiving: Receiving, order: tuple[int, ...], last: str
-) -> None:
-    """A document, its replacement, and the last word on the replacement, before that came or after it: the same end."""
-    asked = await service.persisted()
-    messages = [
-        document("een", parent=asked.id),
-        document("twee", trigger="T10", control="C2", number="D2", parent="D1", placer=asked.id, at=LATER),
-        {
-            "T08": document("drie", trigger="T08", control="C3", number="D2", placer=asked.id, at=LATEST),
-            "T10": document("drie", trigger="T10", control="C3", number="D3", parent="D2", placer=asked.id, at=LATEST),
-            "T11": document(trigger="T11", control="C3", number="D2", at=LATEST),
-        }[last],
-    ]
-    await receiving.taken(*(messages[number] for number in order))
-    assert await receiving.texts(asked.thread) == ([] if last == "T11" else ["drie"])
-    assert await receiving.unmatched.listed() == []
-
-
-async def test_an_acknowledgement_of_its_own(service: Service, receiving: Receiving) -> None:
-    """Enhanced mode's second answer on the listener: handed on; of nothing that was sent: AE with MSA-2."""
-    ack = msh("ACK^T02^ACK", "K1") + "\rMSA|AA|OURS\r"
-    await receiving.taken(ack, ack)
-    assert receiving.acknowledgements == [ack.encode()]
-    unknown = await receiving.ack(ack.replace("K1", "K2").replace("OURS", "OTHER"))
-    assert (code(unknown), place(unknown)) == ("AE", ("MSA^1^2", "204"))
-
-
-async def test_withdrawn_at_the_moment_it_comes(service: Service, receiving: Receiving) -> None:
-    """The withdrawal comes just before the reply is stored, when there is nothing to withdraw yet: never shown."""
-    asked = await service.persisted()
-    other = Receiving(service.another())
-
-    async def withdrawn_meanwhile() -> None:
-        await other.taken(document(trigger="T11", control="C2", at=LATER))
-
-    service.store.meanwhile("insert", MESSAGES, withdrawn_meanwhile)
-    await receiving.taken(document(parent=asked.id))
-    assert await receiving.texts(asked.thread) == []
+async def test_an_answer_to_a_clinician_is_filed_under_their_document(service: Service, receiving: Receiving) -> None:
+    """In a thread that a clinician began, TXA-13 names that document by the number that the EPD knows."""
+    await service.persisted(department="internal")
+    service.clock.minutes(1)
+    await receiving.taken(document("Uw afspraak is verzet.", ward="cardiology", number="D77^EPD"))
+    begun = (await receiving.threads())[0]
+    answered = await service.persisted(service.accepted(thread=begun.id))
+    compose = Compose(service.patients, service.threads)
+    assert (await compose(receiving.tenant, answered, None, "K1", service.clock())).thread == "D77"
 
 
 async def test_html_is_cleaned_and_text_stays_as_it_is(service: Service, receiving: Receiving) -> None:
@@ -412,17 +192,3 @@ async def test_nothing_lies_open(service: Service, receiving: Receiving) -> None
     assert len(found) >= 4
     for private in ("geheim", "Vries", "1234", "Jansen"):
         assert private not in str(found)
-
-
-async def test_an_error_of_our_own_is_answered_and_told(
-    service: Service, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A fault nobody foresaw: AE, so that the next message is not held up, and a person is told."""
-
-    async def broken(*_: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(receiving.replies, "take", broken)
-    ack = await receiving.ack(document())
-    assert (code(ack), place(ack)) == ("AE", ("MSH^1", "207"))
-    assert service.operations.keys == ["receive-fails spijkenisse"]

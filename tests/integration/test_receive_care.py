@@ -194,6 +194,19 @@ async def test_joined_to_each_other_at_the_same_moment(service: Service, receivi
     assert len({await service.patients.find("spijkenisse", numbers(each)) for each in ("1234", "5678")}) == 1
 
 
+async def test_news_at_the_same_moment(service: Service, receiving: Receiving) -> None:
+    """While one process writes that a visit ended, another learns that the next began: the team treats in the end."""
+    await receiving.taken(admission("A01", at=DAYS[0]))
+    other = Receiving(service.another())
+
+    async def begun_meanwhile() -> None:
+        await other.taken(admission("A04", control="A3", visit="V2", at=DAYS[2]))
+
+    service.store.meanwhile("replace", RELATIONS, begun_meanwhile)
+    await receiving.taken(admission("A03", control="A2", at=DAYS[1]))
+    assert await teams(service) == {"cardiology": True}
+
+
 async def test_a_moved_visit(service: Service, receiving: Receiving) -> None:
     """A45: the visit's relation is the right patient's now, and no longer the wrong one's."""
     await receiving.taken(

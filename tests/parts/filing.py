@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ from messaging_service.domain.message import Lane
 from messaging_service.epd.render import DocumentTemplate
 from messaging_service.tenants import Tenant
 from tests.parts.mllp_peer import sandbox_epd
-from tests.parts.service import LADDER_MS, Service, enveloped, persisted_event
+from tests.parts.service import LADDER_MS, PATIENCE, Service, enveloped, persisted_event
 
 
 class Hospital:
@@ -40,7 +41,7 @@ class Hospital:
         common: dict[str, Any] = {"threads": service.threads, "alerts": service.alerts, "clock": service.clock}
         self.file = File(
             lines={tenant.id: line},
-            compose=Compose(service.patients),
+            compose=Compose(service.patients, service.threads),
             changes=self.changes,
             access_log=service.access_log,
             meter=service.meter,
@@ -67,20 +68,20 @@ class Hospital:
         await self.file(enveloped(persisted_event(message)))
         return message
 
-    async def carry_out(self, lane: Lane = Lane.NORMAL) -> list[str]:
-        """What waits on the file queue, handled and taken off; the ids, in order."""
-        return await self._through(file_queue(self.tenant.id, lane), self.file)
+    async def carry_out(self, expected: int = 0) -> list[str]:
+        """What waits on the file queue, handled and taken off; the ids, in order. So many are waited for."""
+        return await self._through(file_queue(self.tenant.id, Lane.NORMAL), self.file, expected)
 
     async def park_all(self) -> list[str]:
         """What waits for the park step, handled and taken off."""
         return await self._through(PARK, self.park)
 
-    async def _through(self, queue: str, step: Any) -> list[str]:
+    async def _through(self, queue: str, step: Any, expected: int = 0) -> list[str]:
         ids = []
-        ready = (await self.service.broker.depths([queue]))[queue].ready
+        ready = expected or (await self.service.broker.depths([queue]))[queue].ready
         async with self.service.broker.inner.consume(queue, max(ready, 1)) as deliveries:
             for _ in range(ready):
-                delivery = await anext(deliveries)
+                delivery = await asyncio.wait_for(anext(deliveries), PATIENCE)
                 for follows in await step(delivery.envelope):
                     await self.service.broker.publish(follows.queue, follows.envelope)
                 await delivery.ack()

@@ -16,6 +16,7 @@ from messaging_service.application.read import MessageView, Reader, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.submit import Writer
+from messaging_service.application.topology import notify_queue
 from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
 from messaging_service.tenants import Tenant
@@ -33,6 +34,7 @@ class Receiving:
         self.unmatched = UnmatchedDocuments(store=service.store, keyring=service.keyring, alerts=service.alerts)
         self.replies = Replies(
             store=service.store,
+            broker=service.broker,
             keyring=service.keyring,
             patients=service.patients,
             threads=service.threads,
@@ -42,7 +44,6 @@ class Receiving:
         )
         self.receive = Receive(
             store=service.store,
-            broker=service.broker,
             keyring=service.keyring,
             replies=self.replies,
             acknowledged=self._acknowledged,
@@ -80,7 +81,7 @@ class Receiving:
 
     async def bind(self, unmatched: Unmatched, thread: str) -> None:
         """A person of operations says where a document belongs."""
-        await self.replies.bind(self.tenant, unmatched, thread, "jan", self.service.broker.publish)
+        await self.replies.bind(self.tenant, unmatched, thread, "jan")
 
     def writer(self, patient: str = "1234") -> Writer:
         """The patient at the portal."""
@@ -93,6 +94,16 @@ class Receiving:
     async def shown(self, thread: str, patient: str = "1234") -> list[MessageView]:
         """What the patient sees in a thread."""
         return list((await self.reader.thread(self.writer(patient), thread)).messages)
+
+    async def reply_in(self, thread: str) -> MessageView:
+        """The one reply that is shown in a thread."""
+        (reply,) = [view for view in await self.shown(thread) if view.reply]
+        return reply
+
+    async def events(self) -> list[tuple[str, str]]:
+        """What the portal is to be told: kind and message."""
+        queued = await self.service.queued(notify_queue(self.tenant.id))
+        return [(envelope.kind, envelope.message_id) for envelope in queued]
 
     async def texts(self, thread: str, patient: str = "1234") -> list[str]:
         """The replies' texts that the patient sees in a thread."""

@@ -6,6 +6,7 @@ The servers (RabbitMQ, MongoDB) are given; each system has queues and a database
 from __future__ import annotations
 
 import json
+import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -82,6 +83,11 @@ class System:
         """The name of its virtual host on RabbitMQ."""
         return self.children.environment["MESSAGING_BROKER"].rpartition("/")[2]
 
+    @property
+    def queues(self) -> list[str]:
+        """The names of all queues but the rungs of the ladder."""
+        return [queue.name for queue in topology(self.epds).queues]
+
     async def start(self, *names: str) -> None:
         """Start those of the processes that do not run (all, when none is named) and wait until they work."""
         for name in names or self.plan:
@@ -127,7 +133,7 @@ class System:
 
     async def depths(self) -> dict[str, Depth]:
         """What waits in each queue now. Raises BrokerDown."""
-        return await self.broker.depths([queue.name for queue in topology(self.epds).queues])
+        return await self.broker.depths(self.queues)
 
     async def ledger(self) -> dict[str, Any]:
         """The ledger's report; fails the test unless it exits 0."""
@@ -201,7 +207,8 @@ async def running(
 
 @asynccontextmanager
 async def _queues(url: str) -> AsyncIterator[Broker]:
-    """A look at the queues from here; it consumes nothing."""
+    """A look at the queues from here; it consumes nothing. The driver's own words on lost connections are left out."""
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     embedded = url.startswith("embedded:")
     broker: Broker = EmbeddedBroker(url.removeprefix("embedded:")) if embedded else RabbitBroker(url, name="test")
     await broker.open()

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import hl7apy.parser
 import pytest
 
-from messaging_service.domain.care import Told
+from messaging_service.domain.care import CareChange
 from messaging_service.domain.message import Identifier
 from messaging_service.epd.inbound import read
 from messaging_service.epd.inbound_errors import NotUnderstood
@@ -43,22 +43,22 @@ def test_an_admission_names_visit_ward_and_all_who_treat() -> None:
     """PV1-3, 7, and those in ROL and PRT that are added, none that is taken away."""
     more = "ROL|1|AD|PP|81^Smit\rROL|2|DE|PP|82^Bos\rPRT|1|AD||AP|83^Mol"
     event = changed(admission("A01", attending="77^Vries~78^Dam", more=more))
-    assert (event.told, event.visit, event.person.name) == (Told.BEGUN, "V1", "Anna Jansen")
+    assert (event.told, event.visit, event.person.name) == (CareChange.BEGUN, "V1", "Anna Jansen")
     assert event.treating == ("CARD", "77", "78", "81", "83")
 
 
 @pytest.mark.parametrize(
     ("trigger", "told", "visit"),
     [
-        ("A01", Told.BEGUN, "V1"),
-        ("A04", Told.BEGUN, "V1"),
-        ("A08", Told.UPDATED, "V1"),
-        ("A03", Told.ENDED, "V1"),
-        ("A28", Told.UPDATED, ""),
-        ("A31", Told.UPDATED, ""),
+        ("A01", CareChange.BEGUN, "V1"),
+        ("A04", CareChange.BEGUN, "V1"),
+        ("A08", CareChange.UPDATED, "V1"),
+        ("A03", CareChange.ENDED, "V1"),
+        ("A28", CareChange.UPDATED, ""),
+        ("A31", CareChange.UPDATED, ""),
     ],
 )
-def test_what_a_trigger_means(trigger: str, told: Told, visit: str) -> None:
+def test_what_a_trigger_means(trigger: str, told: CareChange, visit: str) -> None:
     """A visit begins, changes or ends; a person's own data are about no visit."""
     event = changed(admission(trigger))
     assert (event.told, event.visit) == (told, visit)
@@ -108,10 +108,10 @@ def test_a_moved_visit() -> None:
 def test_appointments() -> None:
     """Made and moved with their start, in the hospital's zone where no offset is given; cancelled without."""
     event = changed(appointment("S12", "20260701100000"))
-    assert (event.told, event.appointment, event.starts_at) == (Told.PLANNED, "AFS1", milliseconds(2026, 7, 1, 8))
+    assert (event.told, event.appointment, event.starts_at) == (CareChange.PLANNED, "AFS1", milliseconds(2026, 7, 1, 8))
     tq1 = appointment("S13", "").replace("PID|", "TQ1|1||||||20260702100000\rPID|")
     assert changed(tq1).starts_at == milliseconds(2026, 7, 2, 8)
-    assert changed(appointment("S15", "")).told is Told.CANCELLED
+    assert changed(appointment("S15", "")).told is CareChange.CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""The samples in contracts/hl7 are what this version reads and answers, and valid HL7 by another parser's word."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import hl7apy.parser
+import pytest
+
+from messaging_service.epd.acknowledgement import AckCode
+from messaging_service.epd.inbound import read
+from messaging_service.epd.inbound_answer import answer
+from messaging_service.epd.inbound_errors import NotUnderstood
+from messaging_service.epd.inbound_events import Agreement, ClinicianWrote, Inbound, PatientChanged, RecordsJoined
+from messaging_service.epd.inbound_header import Header
+from messaging_service.epd.profile import EpdProfile
+
+SAMPLES = Path(__file__).resolve().parents[3] / "contracts" / "hl7" / "samples"
+ZONE = ZoneInfo("Europe/Amsterdam")
+AGREED = Agreement(EpdProfile().authorities, "UNICODE UTF-8", "P", ZONE)
+MESSAGE = "BVV45HWQVGW899WV3GZ8CNP2Y9"
+
+
+def sample(name: str) -> bytes:
+    """A sample with the line ends it has on the wire."""
+    return (SAMPLES / f"{name}.hl7").read_bytes().replace(b"\n", b"\r")
+
+
+def taken(name: str) -> Inbound:
+    """What is read of a sample."""
+    raw = sample(name)
+    return read(raw, Header.of(raw), AGREED, 0)
+
+
+def test_the_replies() -> None:
+    """The four samples tell one document's life and a result."""
+    first, second, third, result = (taken(f"in_{name}") for name in ("mdm_t02", "mdm_t10", "mdm_t11", "oru_r01"))
+    assert isinstance(first, ClinicianWrote)
+    assert (first.document, first.parent, first.name) == ("DOC-88123^EPD", MESSAGE, "dr. Anna de Vries")
+    assert first.text.endswith("bij pijn op de borst stopt u & belt u ons.")
+    assert isinstance(second, ClinicianWrote)
+    assert (second.document, second.replaces, second.told) == ("DOC-88124^EPD", "DOC-88123^EPD", "changed")
+    assert isinstance(third, ClinicianWrote)
+    assert (third.document, third.told) == ("DOC-88124^EPD", "withdrawn")
+    assert isinstance(result, ClinicianWrote)
+    assert (result.placer, result.text.count("\n")) == (MESSAGE, 1)
+
+
+def test_comings_and_goings() -> None:
+    """An admission by ward and practitioner, a merge, an appointment."""
+    admitted, merged, planned = (taken(f"in_{name}") for name in ("adt_a01", "adt_a40", "siu_s12"))
+    assert isinstance(admitted, PatientChanged)
+    assert (admitted.visit, admitted.treating) == ("V-2026-7788", ("CARD", "77"))
+    assert isinstance(merged, RecordsJoined)
+    assert (merged.survivor.identifiers[0].value, merged.loser.identifiers[0].value) == ("1234", "5678")
+    assert isinstance(planned, PatientChanged)
+    assert planned.appointment == "AFS-3301"
+
+
+def test_a_refusal() -> None:
+    """The admission with a BSN that fails its check gets the sample answer, but for our own control id."""
+    raw = sample("in_adt_a01").replace(b"999911120", b"999911121")
+    header = Header.of(raw)
+    with pytest.raises(NotUnderstood) as raised:
+        read(raw, header, AGREED, 0)
+    said = answer(header, AckCode.AE, datetime(2026, 5, 28, 8, tzinfo=ZONE), raised.value)
+    assert re.sub(rb"\|[A-Z2-7]{20}\|", b"|CONTROLID|", said) == sample("out_ack_ae_bsn")
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("in_*.hl7")), ids=lambda path: path.stem)
+def test_hl7apy_finds_the_samples_valid(path: Path) -> None:
+    """Another parser takes each sample and finds it valid for its version."""
+    message = hl7apy.parser.parse_message(sample(path.stem).decode("latin-1"))
+    assert message.validate()
