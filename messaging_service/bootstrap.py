@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -216,12 +216,13 @@ async def open_parts(
 ) -> AsyncIterator[Parts]:
     """Connect everything and, at the end, close it.
 
-    `name` shows in the broker's list of connections. With `wait`, servers that are not up yet are waited for, with
-    a line in the log; without, ServerFault is raised.
+    `name` shows in the broker's list of connections. With `wait`, a server that is down is connected once it is up,
+    while the rest runs: without the store urgent messages get in and alarms go out, and without the broker every
+    answer still carries its notice. Without `wait`, ServerFault is raised.
 
     Raises:
         SettingInvalid: a setting, tenant file or keyring is wrong.
-        TopologyMismatch: a queue exists with other arguments.
+        TopologyMismatch: a queue exists with other arguments; in an ExceptionGroup when it is found later.
     """
     tenants = load_tenants(settings.tenants)
     keyring = Keyring.load(settings.keyring)
@@ -230,10 +231,9 @@ async def open_parts(
         broker, store = _broker(settings, name), _store(settings)
         closing.push_async_callback(broker.close)
         closing.push_async_callback(store.close)
-        await _reach("MESSAGING_STORE", partial(store.open, ALL), wait)
-        await _reach("MESSAGING_BROKER", broker.open, wait)
-        if declare:
-            await _reach("MESSAGING_BROKER", partial(broker.declare, queues), wait)
+        await closing.enter_async_context(_reached("MESSAGING_STORE", partial(store.open, ALL), wait))
+        prepare = partial(_prepare, broker, queues if declare else None)
+        await closing.enter_async_context(_reached("MESSAGING_BROKER", prepare, wait))
         http = await closing.enter_async_context(aiohttp.ClientSession())
         yield _assemble(settings, tenants, queues, keyring, broker, store, http, closing)
 
@@ -273,15 +273,36 @@ def _assemble(
     )
 
 
-async def _reach(setting: str, attempt: Callable[[], Awaitable[None]], wait: bool) -> None:
+async def _prepare(broker: Broker, queues: Topology | None) -> None:
+    await broker.open()
+    if queues is not None:
+        await broker.declare(queues)
+
+
+@asynccontextmanager
+async def _reached(setting: str, attempt: Callable[[], Awaitable[None]], wait: bool) -> AsyncIterator[None]:
+    """A server connected by `attempt`; with `wait` one that is down is tried again and again, meanwhile."""
+    try:
+        await attempt()
+    except ServerFault as fault:
+        if not wait:
+            raise
+        log.warning("waiting_for_server", setting=setting, server=fault.server)
+        async with asyncio.TaskGroup() as meanwhile:
+            reaching = meanwhile.create_task(_reach(setting, attempt))
+            yield
+            reaching.cancel()
+    else:
+        yield
+
+
+async def _reach(setting: str, attempt: Callable[[], Awaitable[None]]) -> None:
     while True:
-        try:
-            return await attempt()
-        except ServerFault as fault:
-            if not wait:
-                raise
-            log.warning("waiting_for_server", setting=setting, server=fault.server)
-            await asyncio.sleep(_PAUSE_BETWEEN_TRIES)
+        await asyncio.sleep(_PAUSE_BETWEEN_TRIES)
+        with suppress(ServerFault):
+            await attempt()
+            log.warning("server_reached", setting=setting)
+            return
 
 
 def _broker(settings: Settings, name: str) -> Broker:

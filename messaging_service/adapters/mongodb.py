@@ -187,9 +187,10 @@ class MongoDocuments:
         )
 
     def _part(self, collection: Collection) -> _MongoCollection:
-        if self._client is None:
+        part = self._parts.get(collection.name)
+        if part is None:
             raise StoreDown("not open")
-        return self._parts[collection.name]
+        return part
 
 
 class _MongoCollection:

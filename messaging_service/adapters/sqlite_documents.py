@@ -73,20 +73,20 @@ class SqliteDocuments:
 
     async def insert(self, collection: Collection, documents: Sequence[Document]) -> list[bool]:
         """As the port says. Raises DocumentInvalid for one that no store takes; then none is inserted."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         rows = [table.row(document) for document in documents]
         taken: list[bool] = await self._writer.do(_Rows(table, rows)) if rows else []
         return taken
 
     async def replace(self, collection: Collection, document: Document) -> bool:
         """As the port says. Raises DocumentInvalid for one that no store takes."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         taken: list[bool] = await self._writer.do(_Rows(table, [table.row(document)], replacing=True))
         return taken[0]
 
     async def delete(self, collection: Collection, id: str) -> bool:
         """As the port says."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         check_values((id,))
         deleted: bool = await self._writer.do(lambda connection: table.delete(connection, id))
         return deleted
@@ -97,7 +97,7 @@ class SqliteDocuments:
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
         """As the port says."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         check_values(ids)
         found: Mapping[str, Row] = await self._reader.do(_Get(table, ids))
         return {id: table.document(found[id]) for id in ids if id in found}
@@ -114,7 +114,7 @@ class SqliteDocuments:
         limit: int = 100,
     ) -> list[Document]:
         """As the port says; documents equal in every field of the index come in the order of their ids."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         check_values((*equal.values(), above, below))
         query = table.shape.query(index, equal, bounded=above is not None or below is not None)
         sql, parameters = table.find(Find(query, equal, above, below, descending, limit))
@@ -125,7 +125,7 @@ class SqliteDocuments:
 
     async def count(self, collection: Collection, index: str, equal: Mapping[str, Any]) -> int:
         """As the port says."""
-        table = self._tables[collection.name]
+        table = self._table(collection)
         check_values(equal.values())
         sql, parameters = table.count(Find(table.shape.query(index, equal, bounded=False), equal))
         number: int = await self._reader.do(lambda connection: connection.execute(sql, parameters).fetchone()[0])
@@ -141,6 +141,12 @@ class SqliteDocuments:
         threads, self._threads = self._threads, None
         for thread in threads or ():
             await thread.close()
+
+    def _table(self, collection: Collection) -> Table:
+        table = self._tables.get(collection.name)
+        if table is None:
+            raise StoreDown("not open")
+        return table
 
     @property
     def _writer(self) -> SqliteThread:

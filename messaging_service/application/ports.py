@@ -54,7 +54,7 @@ class DocumentStore(Protocol):
     """
 
     async def open(self, collections: Sequence[Collection]) -> None:
-        """Connect and make sure that collections and indexes exist."""
+        """Connect and make sure that collections and indexes exist. Before that, every other call raises StoreDown."""
 
     async def insert(self, collection: Collection, documents: Sequence[Document]) -> list[bool]:
         """Insert each at version 1; False for each whose id or unique index is taken (nothing is changed)."""

@@ -115,11 +115,14 @@ class Reader:
             raise NotFound  # a message in another thread opens none of its own
         records = await self._own(reader, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
+        shown = await self._views(records, messages)
+        if messages and not shown:
+            raise NotFound  # a clinician began it for somebody else, and withdrew that
         await self._log(reader, stored.patient, "thread", id)
-        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(await self._views(records, messages)))
+        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(shown))
 
     async def threads(self, reader: Writer, *, below: str | None, limit: int) -> list[ThreadView]:
-        """The patient's threads, newest first, each with its last message."""
+        """The patient's threads, newest first, each with its last message; without one where all are withdrawn."""
         await self._enter(reader)
         records = await self._records(reader)
         every = [await self._threads.threads_of(id, below=below, limit=limit) for id in records]

@@ -27,7 +27,9 @@ async def get_threads(request: web.Request) -> web.Response:
         raise Malformed("after must be the `next` of an earlier answer")
     found = await request.app[CONTEXT].reader.threads(writer, below=after, limit=limit)
     language = language_of(request)
-    members: dict[str, Any] = {"threads": [_thread_json(thread, writer, language) for thread in found]}
+    members: dict[str, Any] = {
+        "threads": [_thread_json(thread, writer, language) for thread in found if thread.messages]
+    }
     if len(found) == limit:
         members["next"] = found[-1].order
     return _answer(members)

@@ -148,7 +148,11 @@ class Judge:
         opener = self._opener(hit, first)
         if opener is None:
             return NOTHING
-        if self._any("main_clause", opener + 1, hit[0]) or self._present(first, end):
+        if self._any("main_clause", opener + 1, hit[0]):
+            return NOTHING
+        if self._any("then_asked", hit[1] + 1, end):
+            return Effect("condition", CERTAIN)
+        if self._present(first, end):
             return NOTHING
         if self._any("what_then", first, end) or self.findings.reading.words[end - 1] == "?":
             return Effect("condition", CERTAIN)

@@ -7,11 +7,12 @@ with it: a few look-ups a word, and a comparison of bounded length for the rare 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _SHORTEST = 7
 _LONGEST = 24
 _TWO_EDITS_FROM = 12
+_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,22 @@ class Typos:
     heads: Mapping[str, Sequence[tuple[str, int]]]
     tails: Mapping[str, Sequence[tuple[str, int]]]
     exempt: frozenset[str]
+    settled: dict[str, frozenset[int]] = field(default_factory=dict)
 
     def found(self, words: Sequence[str], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
         """(word index, term) for every word that is not in `known` and lies close to a term."""
         for index, word in enumerate(words):
             if _SHORTEST <= len(word) <= _LONGEST and index not in known and word not in self.exempt:
-                for term in self._close(word):
+                for term in self._known_or_close(word):
                     yield index, term
+
+    def _known_or_close(self, word: str) -> frozenset[int]:
+        """What `word` is close to, kept for the words that come again; rare ones are not kept for ever."""
+        if word not in self.settled:
+            if len(self.settled) >= _KEPT:
+                self.settled.clear()
+            self.settled[word] = frozenset(self._close(word))
+        return self.settled[word]
 
     def _close(self, word: str) -> set[int]:
         close = set()

@@ -16,6 +16,7 @@ from tests.parts.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
 @pytest_asyncio.fixture(loop_scope="session", params=["rabbitmq", "embedded"])
 async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[System]:
     """The service over SQLite documents: two processes a step over RabbitMQ, or one process for everything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import aiohttp
 import pytest
 
 from tests.parts.mongo import MongoServer
@@ -33,7 +34,8 @@ async def test_without_the_broker_nothing_is_claimed(
     patient = system.patient("spijkenisse", number)
     filed_before = await patient.post("Vraag", "Dit is er al door.")
     await patient.until_is(filed_before.id, "filed")
-    await until(lambda: rabbit_node.remembers("persist.normal", "file.spijkenisse.normal"), "the queues are on disk")
+    queues = [f"{system.virtual_host}_{queue}" for queue in system.queues]
+    await until(lambda: rabbit_node.remembers(*queues), "the queues are on the broker's disk")
     if how == "kill":
         rabbit_node.kill()
     else:
@@ -105,3 +107,65 @@ async def test_a_frozen_store_is_a_store_that_is_down(system: System, mongo: Mon
     finally:
         mongo.thaw()
     await patient.until_is(urgent.id, "filed", 60)
+
+
+async def test_a_service_that_starts_without_the_store_takes_urgent_messages(
+    system: System, mongo: MongoServer, number: str
+) -> None:
+    """Every process started anew while the database is down: urgent 202, alarm out; normal 503; filed afterwards."""
+    patient = system.patient("sein", number)
+    mongo.kill()
+    try:
+        for name in system.plan:
+            await system.children.kill(name)
+        for name in system.plan:
+            await system.children.start(name)
+        await until(lambda: is_ready(system), "the gateway is ready")
+        urgent = await patient.post("Pijn op de borst", URGENT)
+        assert urgent.status == 202
+        assert (await patient.post("Vraag", "Is de database er al?")).status == 503
+        await until(lambda: system.told.alarms_of(urgent.id), "on-call is told")
+    finally:
+        mongo.start()
+    await patient.until_is(urgent.id, "filed", 60)
+    assert system.filed("sein", urgent.id).count == 1
+
+
+async def test_a_gateway_that_starts_without_the_broker_shows_the_notice(
+    system: System, rabbit_node: RabbitNode, number: str
+) -> None:
+    """It listens, is not ready, and answers 503 with the 112 notice; once the broker is up the retry is filed."""
+    patient = system.patient("sein", number)
+    queues = [f"{system.virtual_host}_{queue}" for queue in system.queues]
+    await until(lambda: rabbit_node.remembers(*queues), "the queues are on the broker's disk")
+    rabbit_node.kill()
+    try:
+        await system.children.kill("gateway")
+        await system.children.start("gateway")
+        await until(lambda: answers(patient), "the gateway listens")
+        refused = await patient.post("Vraag", "Is er iemand?", key="no-broker-yet")
+        assert refused.status == 503
+        assert "112" in refused.body["notice"]["telephone"]
+        assert not await is_ready(system)
+    finally:
+        await rabbit_node.started()
+    answer = await accepted_again(patient, "Is er iemand?", key="no-broker-yet")
+    await patient.until_is(answer.id, "filed", 60)
+    assert system.filed("sein", answer.id).count == 1
+
+
+async def is_ready(system: System) -> bool:
+    """Whether the gateway says that it takes messages."""
+    try:
+        async with system.http.get(f"{system.url}/health/ready") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def answers(patient: Patient) -> bool:
+    """Whether the gateway answers at all."""
+    try:
+        return bool((await patient.get("/health/live")).status)
+    except aiohttp.ClientError:
+        return False

@@ -71,6 +71,19 @@ async def test_a_withdrawn_reply_is_gone_at_once(service: Service, receiving: Re
     assert event_in(told, ReplyWithdrawn).message == reply.id
 
 
+async def test_a_thread_of_nothing_but_a_withdrawn_reply_is_gone(service: Service, receiving: Receiving) -> None:
+    """A clinician began it for the wrong patient: the thread is not there any more, and holds nothing in the list."""
+    await service.persisted(department="internal")
+    service.clock.minutes(1)
+    await receiving.taken(document("voor een ander", ward="cardiology"))
+    begun = (await receiving.threads())[0]
+    assert begun.messages
+    await receiving.taken(document(trigger="T11", control="C2", at=LATER))
+    with pytest.raises(NotFound):
+        await receiving.shown(begun.id)
+    assert [thread.messages for thread in await receiving.threads() if thread.id == begun.id] == [()]
+
+
 async def test_who_read_a_reply_can_be_listed(service: Service, receiving: Receiving) -> None:
     """Readings between its coming and its withdrawal, by message, thread and list; none from elsewhere."""
     asked, other = await service.persisted(), await service.persisted()

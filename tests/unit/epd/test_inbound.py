@@ -151,6 +151,8 @@ BAD = {
     "test message": (document(processing="T"), ("202", "MSH", 11, 1)),
     "charset": (document(charset="ISO IR87"), ("103", "MSH", 18, 1)),
     "bytes": (document("caf\xe9").encode("latin-1"), ("102", "OBX", 5, 1)),
+    "byte that Windows has not": (document("\x81", charset="8859/1").encode("latin-1"), ("102", "OBX", 5, 1)),
+    "control that 8859/15 has": (document("\x80", charset="8859/15").encode("latin-1"), ("102", "OBX", 5, 1)),
     "kind": (document().replace("MDM^T02^MDM_T02", "XYZ^T02"), ("200", "MSH", 9, 1)),
     "trigger": (document(trigger="T02").replace("MDM^T02^MDM_T02", "MDM^T99"), ("201", "MSH", 9, 1)),
     "no kind": (document().replace("MDM^T02^MDM_T02", ""), ("101", "MSH", 9, 1)),
