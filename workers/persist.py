@@ -9,6 +9,7 @@ from messaging_service.domain.message import Lane
 from workers.runner import Station
 
 _AT_ONCE = {Lane.URGENT: 16, Lane.NORMAL: 64}
+_LONGEST_PAUSE = {Lane.URGENT: 5.0, Lane.NORMAL: 30.0}
 
 
 def stations(parts: Parts) -> list[Station]:
@@ -23,4 +24,7 @@ def stations(parts: Parts) -> list[Station]:
         access_log=parts.access_log,
         clock=parts.clock,
     )
-    return [Station(persist_queue(lane), persist, _AT_ONCE[lane], parts.store.ping) for lane in Lane]
+    return [
+        Station(persist_queue(lane), persist, _AT_ONCE[lane], parts.store.ping, longest_pause=_LONGEST_PAUSE[lane])
+        for lane in Lane
+    ]

@@ -54,8 +54,11 @@ class MllpClient:
                 answer can never be taken for the next message's.
         """
         sent = framed(frame)
-        async with self._turn:
-            session = await self._ready()
+        await self._turn.acquire()
+        try:
+            session = self._session
+            if session is None or not session.is_fit():
+                session = await self._ready()
             try:
                 code, answer = await self._first(session, sent, control_id)
                 if self._answers == 1:
@@ -67,6 +70,8 @@ class MllpClient:
                 self._drop()
                 raise
             return answer
+        finally:
+            self._turn.release()
 
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection (or the one that is open still stands)."""

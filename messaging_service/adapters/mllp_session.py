@@ -22,6 +22,8 @@ class Session(asyncio.Protocol):
         self._due = 0
         self._unread = select.poll()
         self._usable = True
+        self._deadline = 0.0
+        self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -43,6 +45,8 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._usable = False
+        if self._watch is not None:
+            self._watch.cancel()
         self._fail(EOFError())
 
     def is_fit(self) -> bool:
@@ -94,14 +98,28 @@ class Session(asyncio.Protocol):
             self._transport.abort()
 
     async def _next(self, timeout: float) -> bytes:
-        """Without asyncio.timeout, which costs as much as the rest of an exchange."""
+        """One timer watches over all answers: one for each would cost a tenth of an exchange."""
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
-        late = loop.call_later(timeout, self._fail, TimeoutError())
-        try:
-            return await self._answer
-        finally:
-            late.cancel()
+        self._deadline = loop.time() + timeout
+        if self._watch is None or self._watch.when() > self._deadline:
+            self._watch_from_now(loop)
+        return await self._answer
+
+    def _watch_from_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = loop.call_at(self._deadline, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The deadline of some answer is over: of the one that is awaited now, or of one that came."""
+        self._watch = None
+        if self._answer is None or self._answer.done():
+            return
+        if loop.time() >= self._deadline:
+            self._fail(TimeoutError())
+        else:
+            self._watch_from_now(loop)
 
     def _take(self, frame: bytes) -> None:
         if self._due == 0:

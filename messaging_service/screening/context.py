@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from messaging_service.screening.findings import Findings, Hit
-from messaging_service.screening.frame import CERTAIN, LIKELY, NOTHING, Effect, message_effect
+from messaging_service.screening.frame import CERTAIN, LIKELY, NOTHING, Effect, Frame
 from messaging_service.screening.reading import COMMA
 from messaging_service.screening.rules import ContextWords, Rule
 
@@ -24,11 +24,11 @@ class Judge:
     def __init__(self, findings: Findings, words: ContextWords) -> None:
         self.findings = findings
         self.words = words
-        self._whole_message: dict[frozenset[str], Effect] = {}
+        self._frame = Frame(findings, words)
 
     def effect(self, rule: Rule, hits: Sequence[Hit]) -> Effect:
         """The strongest effect of context on the parts of `rule` found at `hits`."""
-        strongest = self._message(rule.heeds) if rule.kind == "urgency" else NOTHING
+        strongest = self._frame.effect(rule.heeds) if rule.kind == "urgency" else NOTHING
         taken = {word for first, last in hits for word in range(first, last + 1)}
         for hit in hits if rule.whole_message else [(min(h[0] for h in hits), max(h[1] for h in hits))]:
             strongest = max(strongest, self._around(rule, hit), key=lambda effect: effect.weight)
@@ -37,6 +37,10 @@ class Judge:
                 strongest = max(strongest, self._denied(hit, taken), key=lambda effect: effect.weight)
         return strongest
 
+    def passes_over(self, rule: Rule) -> bool:
+        """Whether `rule` is of the safety net and the message everyday post, so that it need not be looked for."""
+        return "doubt" in rule.heeds and self._frame.effect(rule.heeds).weight == CERTAIN
+
     def idiom(self, hit: Hit) -> bool:
         """Whether `hit` is part of a saying: `ik lach me dood`."""
         idioms = self.words["idiom"]
@@ -44,12 +48,6 @@ class Judge:
             last >= hit[0] and word <= hit[1]
             for word, last in self.findings.within(max(0, hit[0] - 6), hit[1] + 1, idioms)
         )
-
-    def _message(self, heeds: frozenset[str]) -> Effect:
-        """What the message as a whole does to any finding in it, once for each set of contexts heeded."""
-        if heeds not in self._whole_message:
-            self._whole_message[heeds] = message_effect(self.findings, self.words, heeds)
-        return self._whole_message[heeds]
 
     def _around(self, rule: Rule, hit: Hit) -> Effect:
         first, end = self.findings.reading.sentence(hit[0])
@@ -150,7 +148,7 @@ class Judge:
             return NOTHING
         if self._any("main_clause", opener + 1, hit[0]):
             return NOTHING
-        if self._any("then_asked", hit[1] + 1, end):
+        if self._any("then_asked", hit[0], end):
             return Effect("condition", CERTAIN)
         if self._present(first, end):
             return NOTHING

@@ -18,7 +18,7 @@ Hit = tuple[int, int]
 class Findings:
     """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
 
-    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "terms", "where")
+    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "terms")
 
     def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
         self.reading = reading
@@ -26,16 +26,19 @@ class Findings:
         self.present = present
         self.numbers = numbers
         self.terms = frozenset(term for hits in at.values() for term, _ in hits)
-        self.where: dict[int, list[int]] | None = None
         self.places: dict[int, list[Hit]] = {}
         self.read: dict[int, tuple[float | None, str, bool]] = {}
 
     def starting(self, word: int, slot: Slot) -> Hit | None:
         """The first and last word of a term of `slot` that starts at `word`."""
         for term, last in self.at.get(word, ()):
-            if term in slot.terms and (term != NUMBER or not slot.numbers or in_any(self._number(word), slot.numbers)):
+            if term in slot.terms and (term != NUMBER or self.number_fits(word, slot)):
                 return word, last
         return None
+
+    def number_fits(self, word: int, slot: Slot) -> bool:
+        """Whether the number at `word` is one that `slot` asks for."""
+        return not slot.numbers or in_any(self._number(word), slot.numbers)
 
     def _number(self, word: int) -> tuple[float | None, str, bool]:
         if word not in self.read:
@@ -56,13 +59,13 @@ class Findings:
         return self.places[id(slot)]
 
     def _look_everywhere(self, slot: Slot) -> list[Hit]:
-        if self.where is None:
-            self.where = {}
-            for word, hits in self.at.items():
-                for term, _ in hits:
-                    self.where.setdefault(term, []).append(word)
-        words = sorted({word for term in slot.terms for word in self.where.get(term, ())})
-        return [hit for word in words if (hit := self.starting(word, slot)) is not None]
+        wanted = slot.terms & self.terms
+        if not wanted:
+            return []
+        if len(wanted) == 1 and NUMBER not in wanted:
+            (only,) = wanted
+            return sorted((word, last) for word, hits in self.at.items() for term, last in hits if term == only)
+        return [hit for word in sorted(self.at) if (hit := self.starting(word, slot)) is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ finding is judged by its own sentence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from messaging_service.screening.findings import Findings
 from messaging_service.screening.rules import ContextWords
@@ -41,58 +42,70 @@ _EVERYDAY = tuple(
 )
 
 
-def message_effect(findings: Findings, words: ContextWords, heeds: frozenset[str]) -> Effect:
-    """The effect on every finding of a message, for rules that heed the contexts `heeds`."""
-    present = findings.terms
+class Frame:
+    """One message with the context words of one language; what it says as a whole is worked out once."""
 
-    def says(role: str) -> bool:
-        return not words[role].isdisjoint(present)
+    def __init__(self, findings: Findings, words: ContextWords) -> None:
+        self.findings = findings
+        self.words = words
+        self._effects: dict[frozenset[str], Effect] = {}
 
-    if "doubt" in heeds and _doubtful(findings, words):
-        return Effect("doubt", CERTAIN)
-    if not words["acute"] or _going_on(findings, words):
-        return NOTHING
-    for context, roles in _TAKES_AWAY:
-        if context in heeds and any(says(role) for role in roles):
-            if context != "history" or not says("procedure"):
+    def effect(self, heeds: frozenset[str]) -> Effect:
+        """The effect on every finding of the message, for rules that heed the contexts `heeds`."""
+        if heeds not in self._effects:
+            self._effects[heeds] = self._effect(heeds)
+        return self._effects[heeds]
+
+    def _effect(self, heeds: frozenset[str]) -> Effect:
+        if "doubt" in heeds and self._everyday:
+            return Effect("doubt", CERTAIN)
+        if not self.words["acute"] or self._going_on:
+            return NOTHING
+        for context, roles in _TAKES_AWAY:
+            if context in heeds and self._says(*roles) and not (context == "history" and self._says("procedure")):
                 return Effect(context, CERTAIN)
-    if "information" in heeds and _opens_question(findings, words):
-        return Effect("information", CERTAIN)
-    if says("resolved") and not says("unresolved") and says("recent_past"):
-        return Effect("resolved", CERTAIN)
-    for context, name, roles in _MAKES_DOUBTFUL:
-        if context in heeds and any(says(role) for role in roles):
-            return Effect(name, LIKELY)
-    if "information" in heeds and "?" in findings.reading.words:
-        return Effect("maybe information", LIKELY)
-    return NOTHING
+        if "information" in heeds and self._asks:
+            return Effect("information", CERTAIN)
+        if self._says("resolved") and self._says("recent_past") and not self._says("unresolved"):
+            return Effect("resolved", CERTAIN)
+        for context, name, roles in _MAKES_DOUBTFUL:
+            if context in heeds and self._says(*roles):
+                return Effect(name, LIKELY)
+        if "information" in heeds and "?" in self.findings.reading.words:
+            return Effect("maybe information", LIKELY)
+        return NOTHING
 
+    def _says(self, *roles: str) -> bool:
+        return any(not self.words[role].isdisjoint(self.findings.terms) for role in roles)
 
-def _doubtful(findings: Findings, words: ContextWords) -> bool:
-    """Whether the message bears any mark of everyday post: a question, a request, thanks, something old or mild."""
-    reading = findings.reading
-    if "?" in reading.words or any(not words[role].isdisjoint(findings.terms) for role in _EVERYDAY):
-        return True
-    return _opens_question(findings, words)
+    @cached_property
+    def _everyday(self) -> bool:
+        """Whether the message bears any mark of everyday post: a question, a request, thanks, something old or mild."""
+        return "?" in self.findings.reading.words or self._says(*_EVERYDAY) or self._asks
 
+    @cached_property
+    def _asks(self) -> bool:
+        """Whether a sentence begins as questions about everyday matters do; many write no question mark.
 
-def _opens_question(findings: Findings, words: ContextWords) -> bool:
-    """Whether a sentence begins as questions about everyday matters do; many write no question mark.
+        With a question mark somewhere, it may be a clause after a comma.
+        """
+        if not self._says("opens_question"):
+            return False
+        read = self.findings.reading.words
+        stops = (".", ",", "?") if "?" in read else (".", "?")
+        starts = [0, *(index + 1 for index, word in enumerate(read) if word in stops)]
+        openers = self.words["opens_question"]
+        return any(next(self.findings.within(start, start + 1, openers), None) for start in starts)
 
-    With a question mark somewhere, it may be a clause after a comma.
-    """
-    read = findings.reading.words
-    stops = (".", ",", "?") if "?" in read else (".", "?")
-    starts = [0, *(index + 1 for index, word in enumerate(read) if word in stops)]
-    return any(next(findings.within(start, start + 1, words["opens_question"]), None) for start in starts)
-
-
-def _going_on(findings: Findings, words: ContextWords) -> bool:
-    """Whether the message says of anything that it is going on now, by a word that nothing takes back."""
-    if words["acute"].isdisjoint(findings.terms):
-        return False
-    end = len(findings.reading.words)
-    taken_back = {
-        word for first, last in findings.within(0, end, words["not_acute"]) for word in range(first, last + 1)
-    }
-    return any(first not in taken_back for first, _ in findings.within(0, end, words["acute"]))
+    @cached_property
+    def _going_on(self) -> bool:
+        """Whether the message says of anything that it is going on now, by a word that nothing takes back."""
+        if not self._says("acute"):
+            return False
+        end = len(self.findings.reading.words)
+        taken_back = {
+            word
+            for first, last in self.findings.within(0, end, self.words["not_acute"])
+            for word in range(first, last + 1)
+        }
+        return any(first not in taken_back for first, _ in self.findings.within(0, end, self.words["acute"]))

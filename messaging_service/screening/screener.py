@@ -16,11 +16,12 @@ from messaging_service.screening.lexicon_files import packaged_folder, read_lexi
 from messaging_service.screening.markup import plainly_markup, visible_text
 from messaging_service.screening.matching import together
 from messaging_service.screening.numbers import Numbers
+from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
 from messaging_service.screening.terms import NUMBER, TermTable
 from messaging_service.screening.typos import index_typos
-from messaging_service.screening.verdict import Match, Verdict, conclude
+from messaging_service.screening.verdict import QUOTED, Match, Verdict, conclude, refuses
 
 _NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
@@ -68,13 +69,14 @@ class Screener:
         matches = self._judge(plain_reading(copy, self.lexicon.spelling))
         if seems_disguised(copy.text):
             matches += self._judge(disguised_reading(copy, self._masked, self.lexicon.spelling))
-        matches = self._without_abuse(_own_language_first(_distinct(matches), f"{language[:2]}."))
+        matches = _own_language_first(_distinct(matches), f"{language[:2]}.")
+        matches = self._without_abuse(_passed_on(matches, quoted_spans(text)))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
 
     def _without_abuse(self, matches: list[Match]) -> list[Match]:
         """A threat is no emergency: what only the safety net finds, or what lies within abuse, does not count."""
-        abuse = [match for match in matches if match.counts and match.rule in self._refusing]
+        abuse = [match for match in matches if refuses(match, self._refusing)]
         return [
             replace(match, context="abuse", counts=False, alarm=False)
             if match.kind == "urgency" and match.counts and any(_swallows(other, match) for other in abuse)
@@ -99,6 +101,8 @@ class Screener:
                 continue
             words = self.lexicon.context.get(rule.language, _NO_CONTEXT)
             judge = judges.setdefault(rule.language, Judge(findings, words))
+            if judge.passes_over(rule):
+                continue
             match = _match(rule, key, findings, judge)
             if match is not None:
                 matches.append(match)
@@ -110,12 +114,10 @@ class Screener:
         """The rules all of whose parts occur somewhere, at each place where their key stands."""
         present = findings.present
         for word, hits in findings.at.items():
-            for term, _ in hits:
+            for term, last in hits:
                 for need, rule in self._keyed[term]:
-                    if need & present == need:
-                        key = findings.starting(word, rule.parts[rule.key])
-                        if key is not None:
-                            yield rule, key
+                    if need & present == need and (term != NUMBER or findings.number_fits(word, rule.parts[rule.key])):
+                        yield rule, (word, last)
 
 
 def _match(rule: Rule, key: Hit, findings: Findings, judge: Judge) -> Match | None:
@@ -169,6 +171,16 @@ def _own_language_first(matches: list[Match], own: str) -> list[Match]:
 
 def _swallows(abuse: Match, match: Match) -> bool:
     return match.topic == _SAFETY_NET or (abuse.start <= match.start and match.end <= abuse.end)
+
+
+def _passed_on(matches: list[Match], quotes: Sequence[tuple[int, int]]) -> list[Match]:
+    """Abuse between quotation marks is somebody else's: it marks the message but does not refuse it."""
+    return [
+        replace(match, context=QUOTED)
+        if match.kind == "prohibited" and match.counts and any(a <= match.start and match.end <= b for a, b in quotes)
+        else match
+        for match in matches
+    ]
 
 
 def _distinct(matches: list[Match]) -> list[Match]:

@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 
+QUOTED = "quoted"
+
+
 class Outcome(StrEnum):
     """What happens to the message: delivered, delivered with a mark for the care team, or refused."""
 
@@ -47,11 +50,16 @@ class Verdict:
     lexicon: str
 
 
+def refuses(match: Match, refusing: frozenset[str]) -> bool:
+    """Whether `match` alone is a reason to refuse: it counts, its rule refuses, and it is not a quotation."""
+    return match.counts and match.rule in refusing and match.context != QUOTED
+
+
 def conclude(matches: tuple[Match, ...], refusing: frozenset[str], lexicon: str) -> Verdict:
     """The verdict that follows from `matches`; `refusing` holds the ids of the rules that refuse."""
     urgency = [match for match in matches if match.kind == "urgency" and match.counts]
     abuse = [match for match in matches if match.kind == "prohibited" and match.counts]
-    prohibited = any(match.rule in refusing for match in abuse)
+    prohibited = any(refuses(match, refusing) for match in abuse)
     outcome = Outcome.ACCEPT
     if abuse:
         outcome = Outcome.REFUSE if prohibited and not urgency else Outcome.CAUTION

@@ -11,7 +11,9 @@ from messaging_service.application.topology import file_queue, notify_queue
 from messaging_service.domain.errors import MessageFault, SettingInvalid
 from messaging_service.domain.filing import Change, FilingState
 from messaging_service.domain.message import Lane
+from messaging_service.tenants import Listener
 from tests.parts.filing import Hospital, hospital
+from tests.parts.receiving import Receiving
 from tests.parts.service import SECRET_TEXT, Service
 
 BETTER = CorrectedText("Vraag", "De tekst zoals die had moeten zijn")
@@ -176,3 +178,33 @@ async def test_a_change_that_nobody_ordered_is_the_queues_own_fault(service: Ser
         with pytest.raises(MessageFault) as raised:
             await at.file(type(envelope)(f"{message.id}.9", envelope.kind, body, envelope.headers))
         assert (raised.value.reason, len(at.epd.frames)) == ("not_in_store", sent)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+async def test_a_reply_to_a_correction_finds_its_thread(service: Service, corrected: bool) -> None:
+    """There and back: the sandbox's clinician answers a document, or the one that replaced it, in the same thread."""
+    async with hospital(service) as at:
+        message = await at.filed()
+        number = message.id
+        if corrected:
+            number = (await at.correct.correct(message.id, BETTER, "typo")).document
+            await at.carry_out()
+        back = Receiving(service)
+        async with back.listening() as listener:
+            said = await at.epd.reply(number, "Dat mag | gerust\nTot ziens", "127.0.0.1", listener.port)
+        assert "MSA|AA|" in said
+        assert await back.texts(message.id) == ["Dat mag | gerust\nTot ziens"]
+
+
+async def test_both_second_answers_meet_in_the_receive_step(service: Service) -> None:
+    """An ACK message at the listener, taken by the receive step as it is wired: AA, and the message is filed."""
+    epd = {"profile": {"enhanced": True, "accept_ack": "AL"}, "application_ack_on": "listener"}
+    async with hospital(service, "commit-only", listener=Listener(listen="127.0.0.1:0"), **epd) as at:
+        message = await at.filed()
+        back = Receiving(service)
+        back.receive._acknowledged = at.acknowledged
+        control_id = (await at.filing(message.id)).last_control_id
+        header = "MSH|^~\\&|EPD||MESSAGING||20260101||ACK^T02^ACK|E1|P|2.5"
+        assert b"MSA|AA|E1" in await back.raw(f"{header}\rMSA|AA|{control_id}\r")
+        assert (await at.filing(message.id)).state is FilingState.FILED
+        assert b"ERR||MSA^1^2|204" in await back.raw(f"{header.replace('E1', 'E2')}\rMSA|AA|NEVER-SENT\r")

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from messaging_service.adapters.metrics import Metrics
 from messaging_service.application.changes import CorrectedText
 from messaging_service.application.collections import PARKED
 from messaging_service.application.correct import NotChangeable
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.park import Mend
+from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.reconcile import NOT_IN_EPD, Reconciliation
 from messaging_service.application.topology import file_queue, notify_queue
 from messaging_service.domain.events import MessageFiled
 from messaging_service.domain.filing import RECONCILED, FilingState
 from messaging_service.domain.message import Lane
+from messaging_service.gateway.health import Checks
 from tests.parts.filing import Hospital, hospital
 from tests.parts.service import LADDER_MS, START, Service, enveloped, event_in, persisted_event
 
@@ -189,3 +192,14 @@ async def test_the_ledger_asks_for_proof_in_time(service: Service, tmp_path: Pat
         assert (old.unproven, old.late, old.ok) == ([message.id], [], False)
         await reconciled(at, message.id)
         assert (await ledger(service).check()).ok
+
+
+async def test_the_metrics_count_what_is_delivered(service: Service) -> None:
+    """The gauge shows what waits for its proof, and falls when that comes."""
+    async with hospital(service, **ENGINE) as at:
+        message = await at.filed()
+        ages = QueueAges(("spijkenisse",), service.store, service.clock)
+        checks = Checks(service.broker, service.store, Metrics(), ages, (NOTIFY,))
+        assert b"\nmessaging_delivered 1.0\n" in await checks.exposition()
+        await reconciled(at, message.id)
+        assert b"\nmessaging_delivered 0.0\n" in await checks.exposition()
