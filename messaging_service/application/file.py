@@ -96,12 +96,15 @@ class File:
         return filed_events(line.tenant, filing, event.thread)
 
     async def _wait_for_predecessor(self, message: StoredMessage) -> None:
+        """An urgent predecessor has itself waited for nobody, so those before it are looked at as well."""
         before = await self._threads.predecessor(message)
-        if before is None:
-            return
-        filing = await self._threads.filing(before.id)
-        if filing is None or filing.state in OPEN_STATES:
-            raise Deferred
+        while before is not None:
+            filing = await self._threads.filing(before.id)
+            if filing is None or filing.state in OPEN_STATES:
+                raise Deferred
+            if before.lane == Lane.NORMAL:
+                return
+            before = await self._threads.predecessor(before)
 
     async def _send(
         self, line: EpdLine, filing: Filing, message: StoredMessage, change: StoredChange | None, attempt: int

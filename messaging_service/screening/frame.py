@@ -33,7 +33,6 @@ _TAKES_AWAY = (
 )
 _MAKES_DOUBTFUL = (
     ("information", "maybe information", ("maybe_information", "requests")),
-    ("history", "maybe history", ("recent_past",)),
     ("chronic", "maybe mild", ("mild",)),
 )
 
@@ -71,8 +70,6 @@ class Frame:
         for context, name, roles in _MAKES_DOUBTFUL:
             if context in heeds and self._says(*roles):
                 return Effect(name, LIKELY)
-        if "information" in heeds and "?" in self.findings.reading.words:
-            return Effect("maybe information", LIKELY)
         return NOTHING
 
     def _says(self, *roles: str) -> bool:

@@ -69,7 +69,7 @@ def measure(on: Ground, store: str, kind: str, count: int, say: Callable[[str], 
 
 
 def _backlog(on: Ground, kind: str, count: int, peer: Peer, processes: dict[str, Child]) -> Iterator[Figure]:
-    """The rate, and what each part spends on a message: the latter hardly depends on who else uses the machine."""
+    """The rate, and what each part spends on a message: that tells more on a machine that others use as well."""
     spent = _spent(on, peer, processes)
     filed_before = peer.inbox()["documents"]
     inbox = _until(peer, count, processes)
