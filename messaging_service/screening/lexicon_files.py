@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -61,11 +61,15 @@ class _Reader:
         self.units: dict[str, tuple[str, float]] = {}
         self.not_typos: set[str] = set()
         self.maskable: set[str] = set()
+        self.function_words: dict[str, Sequence[str]] = {}
 
     def read(self, files: Mapping[tuple[str, str], dict[str, Any]], version: str) -> Lexicon:
         words = {key: content for key, content in files.items() if key[1].endswith("words.toml")}
         for content in words.values():
             self.table.spelling |= content.get("spelling", {})
+            self.table.verbs |= set(content.get("inversion", {}).get("verbs", ()))
+            self.table.subjects += content.get("inversion", {}).get("subjects", ())
+            self.function_words |= content.get("function_words", {})
         for (language, _), content in words.items():
             self._words(language, content)
         self.context = {language: ContextWords({}) for language, _ in files}
@@ -85,6 +89,7 @@ class _Reader:
             not_typos=frozenset(self.not_typos),
             maskable=frozenset(self.maskable),
             spelling=self.table.spelling,
+            function_words={language: frozenset(words) for language, words in self.function_words.items()},
         )
 
     def _words(self, language: str, content: Mapping[str, Any]) -> None:

@@ -61,3 +61,4 @@ class Lexicon:
     not_typos: frozenset[str]
     maskable: frozenset[str]
     spelling: Mapping[str, str]
+    function_words: Mapping[str, frozenset[str]]

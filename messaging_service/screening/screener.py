@@ -27,6 +27,8 @@ _NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
 _EXCEPTION = Effect("exception", CERTAIN)
 _SAFETY_NET = "general"
+_THREATS = frozenset(["threatening", "violent"])
+_TELLING = 3
 
 
 class Screener:
@@ -66,16 +68,25 @@ class Screener:
         the stated language's findings come first in the verdict.
         """
         copy = self._copy(text, markup)
-        matches = self._judge(plain_reading(copy, self.lexicon.spelling))
+        reading = plain_reading(copy, self.lexicon.spelling)
+        matches = self._judge(reading)
         if seems_disguised(copy.text):
             matches += self._judge(disguised_reading(copy, self._masked, self.lexicon.spelling))
-        matches = _own_language_first(_distinct(matches), f"{language[:2]}.")
+        matches = _own_language_first(_distinct(matches), self._language(reading, language))
         matches = self._without_abuse(_passed_on(matches, quoted_spans(text)))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
 
+    def _language(self, reading: Reading, stated: str) -> tuple[str, bool]:
+        """The language that the rules trust, and whether the text itself shows it by its small words."""
+        used = set(reading.words)
+        for language, words in self.lexicon.function_words.items():
+            if len(words & used) >= _TELLING:
+                return language, True
+        return stated[:2], False
+
     def _without_abuse(self, matches: list[Match]) -> list[Match]:
-        """A threat is no emergency: what only the safety net finds, or what lies within abuse, does not count."""
+        """A threat is no emergency: what lies within one, and what only the safety net finds, does not count."""
         abuse = [match for match in matches if refuses(match, self._refusing)]
         return [
             replace(match, context="abuse", counts=False, alarm=False)
@@ -157,20 +168,25 @@ def _effect(rule: Rule, hits: Sequence[Hit], findings: Findings, judge: Judge) -
     return judge.effect(rule, hits)
 
 
-def _own_language_first(matches: list[Match], own: str) -> list[Match]:
-    """What the rules of the stated language have set aside, the cognates of another language do not bring back."""
+def _own_language_first(matches: list[Match], spoken: tuple[str, bool]) -> list[Match]:
+    """Cognates of another language do not count in a text that shows its language, or on a topic set aside in it."""
+    own, shown = f"{spoken[0]}.", spoken[1]
     judged = [match for match in matches if match.kind == "urgency" and match.rule.startswith(own)]
     set_aside = {match.topic for match in judged} - {match.topic for match in judged if match.counts}
     return [
         replace(match, context="other language", counts=False, alarm=False)
-        if match.counts and match.topic in set_aside and match.kind == "urgency"
+        if match.counts
+        and match.kind == "urgency"
+        and not match.rule.startswith(own)
+        and (shown or match.topic in set_aside)
         else match
         for match in matches
     ]
 
 
 def _swallows(abuse: Match, match: Match) -> bool:
-    return match.topic == _SAFETY_NET or (abuse.start <= match.start and match.end <= abuse.end)
+    within = abuse.topic in _THREATS and abuse.start <= match.start and match.end <= abuse.end
+    return within or match.topic == _SAFETY_NET
 
 
 def _passed_on(matches: list[Match], quotes: Sequence[tuple[int, int]]) -> list[Match]:

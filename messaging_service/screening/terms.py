@@ -44,6 +44,8 @@ class TermTable:
     lengths: list[int] = field(default_factory=lambda: [1])
     widths: list[int] = field(default_factory=lambda: [1])
     spelling: dict[str, str] = field(default_factory=dict)
+    verbs: set[str] = field(default_factory=set)
+    subjects: list[str] = field(default_factory=list)
     _known: dict[str, int] = field(default_factory=dict)
 
     def number_word(self, word: str) -> None:
@@ -97,7 +99,15 @@ class TermTable:
                 terms.add(NUMBER)
             else:
                 terms.add(self.term(alternative))
+                terms.update(self.term(inverted) for inverted in self._inverted(alternative))
         return Slot(frozenset(terms), tuple(numbers))
+
+    def _inverted(self, written: str) -> Iterator[str]:
+        """`kan niet lopen` with its subject put in: `kan ik niet lopen`."""
+        verb, _, rest = written.partition(" ")
+        if rest and verb in self.verbs and rest.split(" ")[0] not in self.subjects:
+            for subject in self.subjects:
+                yield f"{verb} {subject} {rest}"
 
 
 def _folded_term(written: str, table: dict[int, str]) -> str:

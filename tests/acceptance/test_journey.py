@@ -182,6 +182,25 @@ async def test_a_thread_is_filed_in_its_order(system: System, number: str) -> No
     assert [message["id"] for message in thread["messages"]] == ids
 
 
+async def test_nobody_passes_behind_an_urgent_message(system: System, number: str) -> None:
+    """A message that is still being tried is filed before a later one, also when an urgent one came between."""
+    patient, epd = system.patient("spijkenisse", number), system.epds["spijkenisse"]
+    first = await patient.post("Gesprek", "Een.")
+    await patient.until_is(first.id, "filed")
+    seen = len(epd.frames)
+    await epd.set_mode("reject")
+    second = await patient.post("Gesprek", "Twee.", thread=first.id)
+    await epd.until(lambda epd: len(epd.frames) == seen + 3)
+    await epd.set_mode("normal")
+    urgent = await patient.post("Gesprek", URGENT, thread=first.id)
+    await patient.until_is(urgent.id, "filed")
+    assert second.id not in epd.inbox, "the second was filed too soon for this test"
+    last = await patient.post("Gesprek", "Drie.", thread=first.id)
+    await patient.until_is(last.id, "filed")
+    documents = [system.filed("spijkenisse", answer.id) for answer in (first, urgent, second, last)]
+    assert [document.arrival for document in documents] == sorted(document.arrival for document in documents)
+
+
 async def test_many_patients_at_once(system: System, number: str) -> None:
     """Sixty messages of twenty patients of both tenants, posted at once, are all filed once."""
     patients = [system.patient(tenant, f"{number}{n}") for tenant in system.epds for n in range(10)]

@@ -132,3 +132,56 @@ def test_abuse_is_refused_under_its_category(text: str, category: str) -> None:
     verdict = SCREENER.screen(text, markup=False, language="nl")
     assert verdict.prohibited
     assert category in verdict.categories
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "De zuster schreeuwde tegen mijn vrouw. Ik kom langs en sla haar tanden eruit.",
+        "Jullie hebben mij vernederd. Ik maak je af.",
+        "Dit is geen dreigement maar een belofte, jij gaat eraan.",
+        "Als mijn vader het niet haalt dan schiet ik die chirurg neer.",
+    ],
+)
+def test_a_threat_in_the_writers_own_voice_is_refused_beside_a_grievance(text: str) -> None:
+    """What another is said to have done, in its own sentence, does not excuse the writer's threat."""
+    assert _outcome(text) is Outcome.REFUSE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Elke ochtend hoor ik in huis: "Ik steek je neer, vuile hoer." Daarna koffie. Wat nu?',
+        "Hij houdt een briefje omhoog met „ik maak je af” erop",
+        "Il me répète « je vais te tuer » tous les soirs",
+    ],
+)
+def test_abuse_between_quotation_marks_is_delivered(text: str) -> None:
+    """Words that the writer puts between quotation marks are another's."""
+    assert _outcome(text) is not Outcome.REFUSE
+
+
+def test_a_quoted_threat_marks_the_message() -> None:
+    """The care team sees a mark on a message that passes a threat on, and the match says why it did not refuse."""
+    verdict = SCREENER.screen('Op het briefje las ik "ik maak je af", vreemd hè', markup=False, language="nl")
+    assert verdict.outcome is Outcome.CAUTION
+    assert {match.context for match in verdict.matches if match.counts} == {"quoted"}
+
+
+def test_quotation_marks_around_the_whole_text_hide_nothing() -> None:
+    """A text that is one quotation and nothing else is judged as the writer's own."""
+    assert _outcome('"Ik maak je af, ik weet waar je woont."') is Outcome.REFUSE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stelletje prutsers, hoe moeilijk is een handtekening",
+        "wat een eikel was die arts van gister zeg",
+        "Hou je bek over afvallen, ik kom voor mijn knie.",
+        "Die nieuwe dokter lijkt wel een kwakzalver als u het mij vraagt",
+    ],
+)
+def test_mild_insults_are_delivered(text: str) -> None:
+    """Mild abuse that an angry patient may write is marked at most, never refused."""
+    assert _outcome(text) is not Outcome.REFUSE
