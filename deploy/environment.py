@@ -33,7 +33,8 @@ def ensure() -> None:
         "installing what requirements.lock pins",
         lambda: _pip("install", "--require-hashes", "--requirement", str(ROOT / "requirements.lock")),
     )
-    _step("installing the service", lambda: _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
+    editable = ("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    _step("installing the service", lambda: _pip(*editable))
     _STAMP.write_text(wanted)
 
 

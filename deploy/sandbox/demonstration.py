@@ -139,9 +139,7 @@ async def prohibited(running: Running, patient: Patient) -> Row:
 
 async def repeated(running: Running, client: Patient) -> Row:
     """The same message twice with one key is filed once."""
-    first, second = [
-        await client.post("Recept", "Graag een herhaalrecept.", key="demonstration-1") for _ in range(2)
-    ]
+    first, second = [await client.post("Recept", "Graag een herhaalrecept.", key="demonstration-1") for _ in range(2)]
     filed = await client.filed(first.get("id", ""))
     count = (await running.epd.inbox()).get(first.get("id", ""), {}).get("count", 0)
     right = first["http"] == second["http"] == 202 and first["id"] == second["id"] and filed

@@ -95,9 +95,7 @@ class Subscription:
             return False
         for one in taken:
             self._open.add(one.number)
-            self._arrived.put_nowait(
-                EmbeddedDelivery(self.queue, one.envelope, one.earlier, one.number, self._settle)
-            )
+            self._arrived.put_nowait(EmbeddedDelivery(self.queue, one.envelope, one.earlier, one.number, self._settle))
         return bool(taken)
 
     def _settle(self, number: int, done: bool) -> None:

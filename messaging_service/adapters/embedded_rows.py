@@ -134,18 +134,14 @@ def count_consumer(connection: sqlite3.Connection, queue: str, change: int) -> N
     Raises:
         QueueMissing: no such queue.
     """
-    counted = connection.execute(
-        "UPDATE queues SET consumers = consumers + ? WHERE name = ?", (change, queue)
-    ).rowcount
+    counted = connection.execute("UPDATE queues SET consumers = consumers + ? WHERE name = ?", (change, queue)).rowcount
     if not counted:
         raise QueueMissing(queue)
 
 
 def waiting(connection: sqlite3.Connection) -> set[str]:
     """The queues that hold something ready, after what was delayed long enough has joined its queue."""
-    connection.execute(
-        "UPDATE messages SET state = 'ready' WHERE state = 'delayed' AND available_at <= ?", (now_ms(),)
-    )
+    connection.execute("UPDATE messages SET state = 'ready' WHERE state = 'delayed' AND available_at <= ?", (now_ms(),))
     found = connection.execute(
         "SELECT name FROM queues WHERE EXISTS (SELECT 1 FROM messages WHERE queue = name AND state = 'ready')"
     )

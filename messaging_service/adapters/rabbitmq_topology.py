@@ -60,9 +60,7 @@ async def _declare_rung(channel: AbstractChannel, delay_ms: int) -> None:
     """What expires in the rung goes to the default exchange under the key it came with: its own queue."""
     name = delay_rung(delay_ms)
     wire = await channel.get_underlay_channel()
-    await _declare_queue(
-        channel, name, {**DEAD_LETTERING, "x-message-ttl": delay_ms, "x-delivery-limit": NEVER}
-    )
+    await _declare_queue(channel, name, {**DEAD_LETTERING, "x-message-ttl": delay_ms, "x-delivery-limit": NEVER})
     try:
         await wire.exchange_declare(name, exchange_type="fanout", durable=True)
     except ChannelPreconditionFailed as error:

@@ -127,9 +127,7 @@ def _parse(sealed: bytes) -> _Parsed:
     key_id = sealed[5:salt_at].decode("latin-1")
     if len(sealed) < ciphertext_at + _TAG_BYTES or not _KEY_ID.fullmatch(key_id):
         raise UnsealFailed("format: truncated, or the key id is none")
-    return _Parsed(
-        key_id, sealed[salt_at:commitment_at], sealed[commitment_at:ciphertext_at], sealed[ciphertext_at:]
-    )
+    return _Parsed(key_id, sealed[salt_at:commitment_at], sealed[commitment_at:ciphertext_at], sealed[ciphertext_at:])
 
 
 def _derive(key: bytes, key_id: str, salt: bytes) -> tuple[bytes, bytes]:

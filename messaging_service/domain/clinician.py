@@ -9,7 +9,7 @@ from messaging_service.domain.message import Content
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A clinician's reply. `document` is its number in the EPD, `written_at` in milliseconds; name and role may lack."""
+    """A clinician's reply. `document` is its number in the EPD, `written_at` in milliseconds; name, role may lack."""
 
     content: Content
     name: str

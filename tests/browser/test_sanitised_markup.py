@@ -57,7 +57,7 @@ ATTACKS = (
     f"<textarea><img src=x onerror={RUN}></textarea>",
     f"<a href=x onmouseover={RUN} autofocus tabindex=1 onfocus={RUN}>x</a>",
 )
-HARMLESS = ("<p>", "</p>", "<b>", "</b>", "<ul><li>", "</ul>", "pijn < 3 dagen", "&amp;", "<br>", "a & b", "<div>", "</div>", "\x00")
+HARMLESS = "<p>|</p>|<b>|</b>|<ul><li>|</ul>|pijn < 3 dagen|&amp;|<br>|a & b|<div>|</div>|\x00".split("|")
 
 
 def fragments(seed: int) -> Iterator[str]:
@@ -65,7 +65,7 @@ def fragments(seed: int) -> Iterator[str]:
     chance = random.Random(seed)
     yield from ATTACKS
     for _ in range(FRAGMENTS - len(ATTACKS)):
-        parts = [chance.choice(chance.choice((ATTACKS, HARMLESS))) for _ in range(chance.randint(1, 5))]
+        parts = [chance.choice(chance.choice((ATTACKS, tuple(HARMLESS)))) for _ in range(chance.randint(1, 5))]
         joined = "".join(parts)
         if chance.random() < 0.5:
             at = chance.randrange(len(joined))
@@ -125,6 +125,6 @@ def test_hostile_fragments_do_nothing() -> None:
 def test_the_harness_sees_an_attack() -> None:
     """Rendered as they came, the same attacks do run and do load, so the test above can fail."""
     with browser_page() as page:
-        ran, asked, _ = render(page, ["<img src='https://evil.invalid/pixel.gif'>", f"<img src=x onerror={RUN}>"])
+        _, asked, _ = render(page, ["<img src='https://evil.invalid/pixel.gif'>", f"<img src=x onerror={RUN}>"])
         page.wait_for_function("'ran' in window")
         assert any("evil.invalid" in address for address in asked)

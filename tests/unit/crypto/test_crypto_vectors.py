@@ -33,9 +33,7 @@ def vectors(name: str) -> dict[str, Any]:
 SEALING = vectors("sealing.json")
 IDS = vectors("message_ids.json")
 DIGESTS = vectors("digests.json")
-KEYRING = Keyring(
-    Keys({1: bytes(32)}, bytes.fromhex(DIGESTS["lookup_key"]), bytes.fromhex(IDS["ids_key"]), {})
-)
+KEYRING = Keyring(Keys({1: bytes(32)}, bytes.fromhex(DIGESTS["lookup_key"]), bytes.fromhex(IDS["ids_key"]), {}))
 
 
 def what(vector: dict[str, Any]) -> str:

@@ -24,6 +24,4 @@ def test_boundaries_count() -> None:
 
 def test_bytes_on_the_wire() -> None:
     """Eight bytes of length, big-endian, then UTF-8; None is eight times 0xFF."""
-    assert framed("é", None, b"\x00") == bytes.fromhex(
-        "0000000000000002c3a9" + "ff" * 8 + "000000000000000100"
-    )
+    assert framed("é", None, b"\x00") == bytes.fromhex("0000000000000002c3a9" + "ff" * 8 + "000000000000000100")

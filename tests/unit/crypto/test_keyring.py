@@ -194,9 +194,7 @@ def test_save_never_changes_a_key_that_is_there(path: Path, keyring: Keyring, tm
         ({"tenants": {"a": {"1": key(1)}, "b": {"1": key(1)}}}, "two places"),
     ],
 )
-def test_a_broken_keyring_is_refused_by_name(
-    path: Path, keyring: Keyring, members: dict[str, Any], said: str
-) -> None:
+def test_a_broken_keyring_is_refused_by_name(path: Path, keyring: Keyring, members: dict[str, Any], said: str) -> None:
     """Each mistake is found on loading, and the message names its place but not what stands there."""
     file = edit(path, **members)
     with pytest.raises(SettingInvalid, match=said) as refused:
