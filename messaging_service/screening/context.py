@@ -16,6 +16,7 @@ from messaging_service.screening.rules import ContextWords, Rule
 
 _DENIAL_REACH = 12
 _SENTENCE_REACH = 22
+_MARKS = ("thanks", "asks", "information", "opens_question", "past", "chronic", "resolved")
 
 
 class Judge:
@@ -28,7 +29,7 @@ class Judge:
 
     def effect(self, rule: Rule, hits: Sequence[Hit]) -> Effect:
         """The strongest effect of context on the parts of `rule` found at `hits`."""
-        strongest = self._frame.effect(rule.heeds) if rule.kind == "urgency" else NOTHING
+        strongest = self._message(rule, hits[0]) if rule.kind == "urgency" else NOTHING
         taken = {word for first, last in hits for word in range(first, last + 1)}
         for hit in hits if rule.whole_message else [(min(h[0] for h in hits), max(h[1] for h in hits))]:
             strongest = max(strongest, self._around(rule, hit), key=lambda effect: effect.weight)
@@ -36,6 +37,19 @@ class Judge:
             for hit in hits:
                 strongest = max(strongest, self._denied(hit, taken), key=lambda effect: effect.weight)
         return strongest
+
+    def _message(self, rule: Rule, hit: Hit) -> Effect:
+        """What the message as a whole does; certain only where the sentence of the finding bears a mark of it too.
+
+        One alarming sentence in a friendly message counts, whatever thanks or questions stand around it.
+        """
+        effect = self._frame.effect(rule.heeds)
+        if effect.weight < CERTAIN or effect.name == "doubt":
+            return effect
+        first, end = self.findings.reading.sentence(hit[0])
+        if self.findings.reading.words[end - 1] == "?" or any(self._any(role, first, end) for role in _MARKS):
+            return effect
+        return NOTHING if effect.name == "thanks" else Effect(f"maybe {effect.name}", LIKELY)
 
     def passes_over(self, rule: Rule) -> bool:
         """Whether `rule` is of the safety net and the message everyday post, so that it need not be looked for."""

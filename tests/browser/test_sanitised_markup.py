@@ -57,7 +57,21 @@ ATTACKS = (
     f"<textarea><img src=x onerror={RUN}></textarea>",
     f"<a href=x onmouseover={RUN} autofocus tabindex=1 onfocus={RUN}>x</a>",
 )
-HARMLESS = "<p>|</p>|<b>|</b>|<ul><li>|</ul>|pijn < 3 dagen|&amp;|<br>|a & b|<div>|</div>|\x00".split("|")
+HARMLESS = [
+    "<p>",
+    "</p>",
+    "<b>",
+    "</b>",
+    "<ul><li>",
+    "</ul>",
+    "pijn < 3 dagen",
+    "&amp;",
+    "<br>",
+    "a & b",
+    "<div>",
+    "</div>",
+    "\x00",
+]
 
 
 def fragments(seed: int) -> Iterator[str]:
