@@ -27,12 +27,12 @@ NOTHING = Effect("", NONE)
 
 _TAKES_AWAY = (
     ("thanks", ("thanks",)),
-    ("information", ("information", "asks")),
+    ("information", ("information",)),
     ("history", ("past",)),
     ("chronic", ("chronic",)),
 )
 _MAKES_DOUBTFUL = (
-    ("information", "maybe information", ("maybe_information", "requests")),
+    ("information", "maybe information", ("maybe_information", "requests", "asks")),
     ("chronic", "maybe mild", ("mild",)),
 )
 
@@ -64,7 +64,7 @@ class Frame:
             if context in heeds and self._says(*roles) and not (context == "history" and self._says("procedure")):
                 return Effect(context, CERTAIN)
         if "information" in heeds and self._asks:
-            return Effect("information", CERTAIN)
+            return Effect("maybe information", LIKELY)
         if self._says("resolved") and self._says("recent_past") and not self._says("unresolved"):
             return Effect("resolved", CERTAIN)
         for context, name, roles in _MAKES_DOUBTFUL:
