@@ -225,7 +225,7 @@ async def open_parts(
         TopologyMismatch: a queue exists with other arguments; in an ExceptionGroup when it is found later.
     """
     tenants = load_tenants(settings.tenants)
-    keyring = Keyring.load(settings.keyring)
+    keyring = _keyring(settings.keyring)
     queues = topology(tenants, settings.ladder_ms)
     async with AsyncExitStack() as closing:
         broker, store = _broker(settings, name), _store(settings)
@@ -294,6 +294,14 @@ async def _reached(setting: str, attempt: Callable[[], Awaitable[None]], wait: b
             reaching.cancel()
     else:
         yield
+
+
+def _keyring(path: Path) -> Keyring:
+    try:
+        return Keyring.load(path)
+    except SettingInvalid as problem:
+        said = f"MESSAGING_KEYRING={path}: {problem.detail}; `messaging-service keys init` makes a new one"
+        raise SettingInvalid(said) from problem
 
 
 async def _reach(setting: str, attempt: Callable[[], Awaitable[None]]) -> None:

@@ -12,10 +12,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from messaging_service.application.topology import LADDER_MS
 from messaging_service.domain.errors import SettingInvalid
@@ -43,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ops_webhook: str | None = None
     smtp: str | None = None
     mail_from: str = "messaging-service@localhost"
-    max_body: int = 16_384
+    max_body: Annotated[int, Meta(ge=1)] = 16_384
     ladder_ms: tuple[int, ...] = LADDER_MS
     public_url: str = ""
     log_format: Literal["json", "console"] = "json"

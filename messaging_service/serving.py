@@ -33,6 +33,7 @@ from workers.receive import listening, run_listeners
 
 log = structlog.get_logger()
 
+_HIGHEST_PORT = 65_535
 _DRAIN_SECONDS = 20.0
 
 
@@ -149,8 +150,8 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
 async def _listen(app: web.Application, settings: Settings, address: str, stop: asyncio.Event) -> None:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if not host or not port.isdigit():
-        raise SettingInvalid(f"listen address {address!r} must be host:port, such as 127.0.0.1:8080")
+    if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise SettingInvalid(f"listen address {address!r} (MESSAGING_LISTEN) must be host:port, such as 127.0.0.1:8080")
     tls = _tls(settings)
     if tls is None and not is_loopback(host):
         raise SettingInvalid(f"{address} is not loopback: set MESSAGING_TLS_CERTIFICATE and MESSAGING_TLS_KEY")
@@ -158,7 +159,10 @@ async def _listen(app: web.Application, settings: Settings, address: str, stop: 
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as problem:
+            raise SettingInvalid(f"listen address {address} (MESSAGING_LISTEN): {problem.strerror}") from problem
         log.info("listening", address=address)
         await stop.wait()
     finally:

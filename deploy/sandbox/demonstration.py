@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +140,8 @@ async def prohibited(running: Running, patient: Patient) -> Row:
 
 async def repeated(running: Running, client: Patient) -> Row:
     """The same message twice with one key is filed once."""
-    first, second = [await client.post("Recept", "Graag een herhaalrecept.", key="demonstration-1") for _ in range(2)]
+    key = f"demonstration-{secrets.token_hex(4)}"
+    first, second = [await client.post("Recept", "Graag een herhaalrecept.", key=key) for _ in range(2)]
     filed = await client.filed(first.get("id", ""))
     count = (await running.epd.inbox()).get(first.get("id", ""), {}).get("count", 0)
     right = first["http"] == second["http"] == 202 and first["id"] == second["id"] and filed

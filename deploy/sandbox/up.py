@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
 import shutil
 import signal
@@ -30,6 +31,13 @@ async def main(once: bool) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     folder = Path(tempfile.mkdtemp(prefix="messaging-service-")) if once else STATE
     on_call = OnCall()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        console.print("deploy/up is running already; stop that one first (Ctrl-C there)", style="red")
+        return 1
     alarms = await _on_call_server(on_call)
     begun = time.monotonic()
     console.print("· starting the service and a sandbox EPD …", end="")
@@ -92,7 +100,8 @@ def _show_how_to_go_on(running: Running, console: Console) -> None:
         "  -H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1' \\\n"
         """  -d '{"subject": "Vraag", "body": "Mag ik sporten met deze pleister?", "language": "nl"}'\n\n"""
     )
-    console.print("The same shell can use the commands, such as `messaging-service queues`, after:\n")
+    console.print("Another shell can use the commands, such as `messaging-service queues`, after:\n")
+    sys.stdout.write(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
     for name, value in running.environment.items():
         sys.stdout.write(f"export {name}='{value}'\n")
     sys.stdout.write("\n")

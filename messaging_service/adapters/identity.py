@@ -196,7 +196,7 @@ def _reason(problem: jwt.PyJWTError) -> str:
 def _is_sound(system: str, value: object) -> bool:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_IDENTIFIER:
         return False
-    if not value.isprintable() or value != value.strip():
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
         return False
     return system != "bsn" or _is_bsn(value)
 

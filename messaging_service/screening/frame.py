@@ -25,7 +25,7 @@ class Effect:
 
 NOTHING = Effect("", NONE)
 
-_TAKES_AWAY = (
+_TAKES_AWAY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("thanks", ("thanks",)),
     ("information", ("information",)),
     ("history", ("past",)),

@@ -80,6 +80,5 @@ async def accepted_again(patient: Patient, body: str, *, key: str) -> Answer:
         answer = await patient.post("Vraag", body, key=key)
         return answer if answer.status == 202 else None
 
-    found = await until(attempt, "a 202")
-    assert found is not None
+    found: Answer = await until(attempt, "a 202")
     return found

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any
 
-T = TypeVar("T")
 PATIENCE = 30.0
 _BETWEEN_LOOKS = 0.05
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], what: str, seconds: float = PATIENCE) -> T:
-    """The first true value of `condition`; fails the test, saying `what` did not come, after `seconds`."""
-    found: T | None = None
+async def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> Any:
+    """The first true value of `condition`, which may be a coroutine function.
+
+    Fails the test after `seconds`, saying `what` did not come.
+    """
+    found: object = None
     try:
         async with asyncio.timeout(seconds):
             while not (found := await _value(condition)):  # noqa: ASYNC110 - it happens in another process
@@ -24,6 +26,6 @@ async def until(condition: Callable[[], T | Awaitable[T]], what: str, seconds: f
     return found
 
 
-async def _value(condition: Callable[[], T | Awaitable[T]]) -> T:
+async def _value(condition: Callable[[], object]) -> object:
     value = condition()
-    return await value if inspect.isawaitable(value) else value  # type: ignore[return-value]
+    return await value if inspect.isawaitable(value) else value
