@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import aiohttp
 import pytest
@@ -76,7 +77,7 @@ async def test_without_the_store_urgent_messages_get_in(system: System, mongo: M
         for answer in urgent:
             assert answer.body["urgent"]
             assert "112" in answer.body["notice"]["telephone"]
-            await until(lambda id=answer.id: system.told.alarms_of(id), "on-call is told while the store is down")
+            await until(partial(system.told.alarms_of, answer.id), "on-call is told while the store is down")
         assert (await patient.get(f"/v1/messages/{urgent[0].id}")).status == 503
         assert (await patient.get("/health/ready")).status == 200
         await until(lambda: len(system.told.alerts_of(key)) > told, "operations are told")

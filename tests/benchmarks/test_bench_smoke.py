@@ -28,7 +28,7 @@ def test_every_figure_is_measured(part: str, expected: list[str], tmp_path: Path
     """On real parts, with a few messages: the figures that carry an aim are there and positive."""
     figures = {figure.name: figure for figure in run(part, _SMALL, tmp_path, Console(file=io.StringIO()))}
     assert {name: figures[name].value > 0 for name in expected} == dict.fromkeys(expected, True)
-    assert all(figure.value > 0 and figure.part == part for figure in figures.values())
+    assert all(figure.value >= 0 and figure.part == part for figure in figures.values())  # a few ticks may be none
 
 
 def test_the_table_says_whether_an_aim_is_met() -> None:

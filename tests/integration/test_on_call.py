@@ -354,10 +354,10 @@ async def test_both_down(channels: Build, counted: list[tuple[str, str]]) -> Non
     assert "T0SECRET" not in repr(logged) + str(unreachable.value)
 
 
-async def test_none_configured(channels: Build) -> None:
-    """A tenant without channels cannot be told, and that is an error, not silence."""
-    with pytest.raises(OnCallUnreachable):
-        await channels(tenant()).page(ALARM)
+def test_none_configured() -> None:
+    """A tenant without channels cannot be told: its file is refused."""
+    with pytest.raises(msgspec.ValidationError, match="on_call needs a webhook"):
+        tenant()
 
 
 async def test_starttls(channels: Build, counted: list[tuple[str, str]], tmp_path: Path) -> None:
