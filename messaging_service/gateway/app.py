@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from messaging_service.application.submit import AfterReading
 from messaging_service.gateway import health, messages, notices, threads
@@ -24,23 +24,10 @@ def build_app(context: Context) -> web.Application:
         middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
     )
     app[CONTEXT] = context
-    app.router.add_post("/v1/messages", messages.post_message, expect_handler=_go_on)
-    app.router.add_get("/v1/messages/{id}", messages.get_message)
-    app.router.add_get("/v1/threads", threads.get_threads)
-    app.router.add_get("/v1/threads/{id}", threads.get_thread)
-    app.router.add_get("/v1/compose-notice", notices.get_compose_notice)
+    for resource in (messages, threads, notices):
+        resource.add_routes(app.router)
     health.add_routes(app, context.checks)
     return app
-
-
-async def _go_on(request: web.Request) -> None:
-    """Ask for the body where the client waits for that; any other expectation is ignored (RFC 9110 §10.1.1).
-
-    The library would answer it with a bare 417, without the notice.
-    """
-    if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer has not begun yet
 
 
 @web.middleware

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage, Writer
@@ -18,6 +18,22 @@ from messaging_service.gateway.problems import notice_json
 from messaging_service.screening.notices import PRIVATE_TOPICS, Notice, notice_for
 
 _JSON = {"Cache-Control": "no-store"}
+
+
+def add_routes(router: web.UrlDispatcher) -> None:
+    """The routes of this resource."""
+    router.add_post("/v1/messages", post_message, expect_handler=_go_on)
+    router.add_get("/v1/messages/{id}", get_message)
+
+
+async def _go_on(request: web.Request) -> None:
+    """Ask for the body where the client waits for that; any other expectation is ignored (RFC 9110 §10.1.1).
+
+    The library would answer it with a bare 417, without the notice.
+    """
+    if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer has not begun yet
 
 
 async def post_message(request: web.Request) -> web.Response:

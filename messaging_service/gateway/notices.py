@@ -10,6 +10,11 @@ from messaging_service.gateway.problems import notice_json
 from messaging_service.screening.notices import general_notice
 
 
+def add_routes(router: web.UrlDispatcher) -> None:
+    """The routes of this resource."""
+    router.add_get("/v1/compose-notice", get_compose_notice)
+
+
 async def get_compose_notice(request: web.Request) -> web.Response:
     """The general notice in the tenant's wording; `language` in the query, else what the browser prefers."""
     writer = await authenticate(request)

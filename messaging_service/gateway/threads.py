@@ -19,6 +19,12 @@ _PAGE = 20
 _MOST = 100
 
 
+def add_routes(router: web.UrlDispatcher) -> None:
+    """The routes of this resource."""
+    router.add_get("/v1/threads", get_threads)
+    router.add_get("/v1/threads/{id}", get_thread)
+
+
 async def get_threads(request: web.Request) -> web.Response:
     """The patient's threads, newest first; `next` of one answer is `after` of the next request."""
     writer = await authenticate(request)

@@ -1,0 +1,42 @@
+"""What the use cases need from outside, as small as it can be. Adapters implement these.
+
+Every adapter of a port passes the same suite in tests/contract.
+"""
+
+from messaging_service.application.ports.broker import Broker, Delivery, Depth, Envelope, QueueDeclaration, Topology
+from messaging_service.application.ports.outward import (
+    AccessEntry,
+    AccessLog,
+    Alarm,
+    Clock,
+    Epd,
+    Meter,
+    OnCall,
+    Operations,
+    PortalWebhook,
+    WorkingDays,
+)
+from messaging_service.application.ports.store import Collection, Document, DocumentStore, Index
+
+__all__ = [
+    "AccessEntry",
+    "AccessLog",
+    "Alarm",
+    "Broker",
+    "Clock",
+    "Collection",
+    "Delivery",
+    "Depth",
+    "Document",
+    "DocumentStore",
+    "Envelope",
+    "Epd",
+    "Index",
+    "Meter",
+    "OnCall",
+    "Operations",
+    "PortalWebhook",
+    "QueueDeclaration",
+    "Topology",
+    "WorkingDays",
+]

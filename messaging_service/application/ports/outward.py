@@ -1,0 +1,118 @@
+"""The ports to people and systems outside: the EPD, on-call, the portal, operations, meters, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+Clock = Callable[[], int]
+"""Now, in milliseconds since 1970 in UTC; injected, so that tests can move it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """One read or change of a patient's data, after NEN 7513. Holds identifiers, never content.
+
+    `action` is read, create, update or delete; `actor` is a pseudonym of the user, or the name of a step.
+    """
+
+    tenant: str
+    patient: str
+    actor: str
+    role: str
+    action: str
+    object_kind: str
+    object: str
+    purpose: str
+    basis: str
+    outcome: str = "success"
+
+
+class AccessLog(Protocol):
+    """Where every read and change of patient data is written down."""
+
+    async def record(self, entry: AccessEntry) -> None:
+        """Durable when it returns. Raises StoreDown."""
+
+
+class Epd(Protocol):
+    """The connections to one tenant's EPD."""
+
+    async def exchange(self, frame: bytes, control_id: str, partition: str, urgent: bool) -> bytes:
+        """Send one HL7 message and return the raw acknowledgement.
+
+        Messages of one `partition` keep their order. Raises EpdDown when nothing was sent, AckUnknown (in
+        `messaging_service.epd.acknowledgement`) when it was sent and no acknowledgement of it came in time.
+        """
+
+    async def probe(self) -> None:
+        """Raise EpdDown unless a connection can be made now."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What on-call is told: that there is an urgent message, and where. Never what it says."""
+
+    tenant: str
+    thread: str
+    message: str
+    accepted_at: int
+    count: int
+
+
+class OnCall(Protocol):
+    """The ways to wake whoever is on call at one tenant."""
+
+    async def page(self, alarm: Alarm) -> None:
+        """Returns once at least one channel took it. Raises OnCallUnreachable."""
+
+
+class PortalWebhook(Protocol):
+    """A tenant's portal, told of progress without content."""
+
+    async def post(self, event_id: str, body: bytes) -> None:
+        """Returns once the portal answered 2xx. Raises WebhookDown."""
+
+
+class Operations(Protocol):
+    """The channel to whoever keeps the service running."""
+
+    async def tell(self, key: str, text: str) -> None:
+        """Tell once; a channel that fails is logged and counted, since the log line itself is the last resort."""
+
+
+class WorkingDays(Protocol):
+    """Which days a tenant works."""
+
+    def is_working_day(self, day: date) -> bool:
+        """Neither weekend, nor holiday, nor a closing day of the tenant."""
+
+
+class Meter(Protocol):
+    """Counts and times, without content and without patients."""
+
+    def accepted(self, tenant: str, lane: str) -> None:
+        """A message was answered 202."""
+
+    def refused(self, problem: str) -> None:
+        """A request was answered with this problem."""
+
+    def handled(self, queue: str, outcome: str) -> None:
+        """A step is done with a delivery: done, retried, deferred, parked or given_back."""
+
+    def acknowledged(self, tenant: str, lane: str, code: str, waited_ms: int) -> None:
+        """The EPD answered `waited_ms` after the message was accepted; code is MSA-1 or "unknown"."""
+
+    def circuit(self, queue: str, open: bool) -> None:
+        """The circuit of a queue opened or closed."""
+
+    def channel(self, channel: str, outcome: str) -> None:
+        """An outward channel (on-call webhook, mail, portal webhook …) took a message, or failed."""
+
+    def token(self, reason: str) -> None:
+        """A token was refused, for this reason."""

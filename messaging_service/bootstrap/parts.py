@@ -1,0 +1,184 @@
+"""What runs in one process, connected, and the use cases made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import aiohttp
+
+from messaging_service.adapters.metrics import Metrics
+from messaging_service.adapters.on_call import OnCallChannels
+from messaging_service.adapters.portal_webhook import StandardWebhook
+from messaging_service.application.access_log import ChainedAccessLog
+from messaging_service.application.accounts import Accounts
+from messaging_service.application.acknowledge import ApplicationAcknowledgement
+from messaging_service.application.alerts import Alerts
+from messaging_service.application.care import CareFeed
+from messaging_service.application.changes import Changes
+from messaging_service.application.correct import Correct
+from messaging_service.application.escalate import Duty
+from messaging_service.application.file import EpdLine
+from messaging_service.application.ledger import Ledger
+from messaging_service.application.park import Mend
+from messaging_service.application.patients import Patients
+from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
+from messaging_service.application.queue_ages import QueueAges
+from messaging_service.application.receive import Receive
+from messaging_service.application.receive_replies import Replies
+from messaging_service.application.reconcile import Reconcile
+from messaging_service.application.relations import Relations
+from messaging_service.application.threads import Threads
+from messaging_service.application.unmatched import UnmatchedDocuments
+from messaging_service.bootstrap.epd import epd_pool
+from messaging_service.config import Settings
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.epd.render import DocumentTemplate
+from messaging_service.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs in one process, connected."""
+
+    settings: Settings
+    tenants: Mapping[str, Tenant]
+    topology: Topology
+    clock: Clock
+    keyring: Keyring
+    broker: Broker
+    store: DocumentStore
+    http: aiohttp.ClientSession
+    metrics: Metrics
+    patients: Patients
+    accounts: Accounts
+    relations: Relations
+    threads: Threads
+    changes: Changes
+    access_log: ChainedAccessLog
+    alerts: Alerts
+    closing: AsyncExitStack
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues."""
+        return tuple(queue.name for queue in self.topology.queues)
+
+    def ages(self) -> QueueAges:
+        """What tells how old the oldest message of a queue is."""
+        return QueueAges(tuple(self.tenants), self.store, self.clock)
+
+    def ledger(self) -> Ledger:
+        """The check by id that nothing is lost."""
+        return Ledger(
+            tenants=self.tenants,
+            store=self.store,
+            broker=self.broker,
+            queues=self.queues,
+            ladder_ms=self.settings.ladder_ms,
+            clock=self.clock,
+        )
+
+    def mend(self) -> Mend:
+        """What operations do with parked messages."""
+        return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def correct(self) -> Correct:
+        """What corrects and withdraws filed messages."""
+        return Correct(
+            tenants=self.tenants,
+            store=self.store,
+            broker=self.broker,
+            patients=self.patients,
+            threads=self.threads,
+            changes=self.changes,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def reconcile(self) -> Reconcile:
+        """What proves filings by the EPD's own list."""
+        return Reconcile(
+            store=self.store,
+            broker=self.broker,
+            threads=self.threads,
+            changes=self.changes,
+            alerts=self.alerts,
+            clock=self.clock,
+        )
+
+    def application_acknowledgement(self) -> ApplicationAcknowledgement:
+        """What takes the EPD's second answers from the listener."""
+        return ApplicationAcknowledgement(
+            store=self.store,
+            broker=self.broker,
+            threads=self.threads,
+            alerts=self.alerts,
+            meter=self.metrics,
+            clock=self.clock,
+            ladder_ms=self.settings.ladder_ms,
+        )
+
+    def unmatched(self) -> UnmatchedDocuments:
+        """The clinicians' documents that belong to no thread for certain."""
+        return UnmatchedDocuments(store=self.store, keyring=self.keyring, alerts=self.alerts)
+
+    def replies(self) -> Replies:
+        """What puts clinicians' documents into threads."""
+        return Replies(
+            store=self.store,
+            broker=self.broker,
+            keyring=self.keyring,
+            patients=self.patients,
+            threads=self.threads,
+            unmatched=self.unmatched(),
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def care(self) -> CareFeed:
+        """What keeps treatment relations and identity true."""
+        return CareFeed(store=self.store, patients=self.patients, access_log=self.access_log)
+
+    def receive(self) -> Receive:
+        """What answers the messages of an EPD."""
+        return Receive(
+            store=self.store,
+            keyring=self.keyring,
+            replies=self.replies(),
+            care=self.care(),
+            acknowledged=self.application_acknowledgement(),
+            alerts=self.alerts,
+            meter=self.metrics,
+            clock=self.clock,
+        )
+
+    def epd_lines(self) -> dict[str, EpdLine]:
+        """A connection pool and a compiled template for each tenant's EPD."""
+        lines = {}
+        for tenant in self.tenants.values():
+            pool = epd_pool(tenant.epd)
+            self.closing.push_async_callback(pool.close)
+            lines[tenant.id] = EpdLine(tenant, pool, DocumentTemplate.compile(tenant.epd.profile))
+        return lines
+
+    def duties(self) -> dict[str, Duty]:
+        """The on-call channels of each tenant."""
+        settings, count = self.settings, self.metrics.channel
+        duties = {}
+        for tenant in self.tenants.values():
+            channels = OnCallChannels(
+                tenant, self.http, self.clock, smtp=settings.smtp, mail_from=settings.mail_from, count=count
+            )
+            self.closing.push_async_callback(channels.close)
+            duties[tenant.id] = Duty(tenant, channels)
+        return duties
+
+    def webhooks(self) -> dict[str, PortalWebhook]:
+        """The portals' webhooks, for the tenants that have one."""
+        return {
+            tenant.id: StandardWebhook(tenant.portal, self.http, self.clock)
+            for tenant in self.tenants.values()
+            if tenant.portal is not None
+        }

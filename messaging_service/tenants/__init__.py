@@ -1,0 +1,28 @@
+"""A tenant is a hospital organisation; each is one TOML file of this shape (deploy/tenants)."""
+
+from messaging_service.tenants.care import CareTeam, Department, ReplyTarget, Routing
+from messaging_service.tenants.detection import Detection, Statement
+from messaging_service.tenants.epd import Epd, Listener
+from messaging_service.tenants.identity import Identity
+from messaging_service.tenants.limits import Due, Limits
+from messaging_service.tenants.outward import OnCall, Portal
+from messaging_service.tenants.tables import Code
+from messaging_service.tenants.tenant import Tenant
+
+__all__ = [
+    "CareTeam",
+    "Code",
+    "Department",
+    "Detection",
+    "Due",
+    "Epd",
+    "Identity",
+    "Limits",
+    "Listener",
+    "OnCall",
+    "Portal",
+    "ReplyTarget",
+    "Routing",
+    "Statement",
+    "Tenant",
+]

@@ -1,0 +1,69 @@
+"""Care teams, departments, and within how many days they aim to answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from messaging_service.tenants.tables import Code, Table
+
+
+class ReplyTarget(Table, frozen=True, kw_only=True):
+    """Within how many days an answer is aimed at (terms article 3.5); no rights follow from it.
+
+    `holidays` is a country; `working_holidays` names, in English, those of its holidays on which the hospital works.
+    """
+
+    days: Annotated[int, Meta(ge=1, le=30)]
+    count: Literal["working", "calendar"]
+    holidays: str = "NL"
+    working_holidays: tuple[str, ...] = ("Good Friday",)
+    closed_on: tuple[str, ...] = ()
+
+
+class CareTeam(Table, frozen=True, kw_only=True):
+    """A team that reads messages; `cover` names the team that reads them while it is absent."""
+
+    code: Code
+    name: str
+    department: Code
+    absent: bool = False
+    cover: Code | None = None
+
+
+class Department(Table, frozen=True, kw_only=True):
+    """A department a patient may ask for; `care_team` reads what is addressed to it."""
+
+    code: Code
+    name: str
+    care_team: Code
+
+
+class Routing(Table, frozen=True, kw_only=True):
+    """Care teams, departments, and the desk that reads what belongs to nobody else."""
+
+    triage_desk: Code
+    care_teams: tuple[CareTeam, ...]
+    departments: tuple[Department, ...]
+
+    def __post_init__(self) -> None:
+        """Every team that is referred to exists."""
+        teams = {team.code for team in self.care_teams}
+        departments = {department.code for department in self.departments}
+        asked = [self.triage_desk, *(d.care_team for d in self.departments)]
+        asked += [team.cover for team in self.care_teams if team.cover]
+        for code in asked:
+            if code not in teams:
+                raise ValueError(f"care team {code!r} is referred to but not listed in [[routing.care_teams]]")
+        for team in self.care_teams:
+            if team.department not in departments:
+                raise ValueError(f"care team {team.code!r} is of department {team.department!r}, not listed")
+
+    def team(self, code: str) -> CareTeam | None:
+        """The care team of that code."""
+        return next((team for team in self.care_teams if team.code == code), None)
+
+    def department(self, code: str) -> Department | None:
+        """The department of that code."""
+        return next((department for department in self.departments if department.code == code), None)
