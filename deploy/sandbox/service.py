@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from issuer import Issuer
+from issuer import Issuer, staff_issuer
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS1zZWNyZXQtb2Ytb24tY2FsbA=="  # noqa: S105 - signs nothing but the demonstration
@@ -130,6 +130,9 @@ def settings(folder: Path, url: str, epd_port: int, on_call: str, issuers: Mappi
         prefix = tenant.upper()
         found[f"{prefix}_ISSUER"] = issuer.name
         found[f"{prefix}_JWKS"] = f"file:{issuer.jwks}"
+        staff = staff_issuer(folder, tenant)
+        found[f"{prefix}_STAFF_ISSUER"] = staff.name
+        found[f"{prefix}_STAFF_JWKS"] = f"file:{staff.jwks}"
         found[f"{prefix}_EPD"] = f"mllp://127.0.0.1:{epd_port}"
         found[f"{prefix}_ON_CALL"] = on_call
         found[f"{prefix}_ON_CALL_SECRET"] = SECRET

@@ -1,32 +1,31 @@
-"""Who is writing: checks access tokens (RFC 7519, RFC 8725) of each tenant's own OpenID Connect issuer."""
+"""Who is asking: checks access tokens (RFC 7519, RFC 8725) of each tenant's own OpenID Connect issuer."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
 import jwt
 
+from messaging_service.adapters.claims import staff_of, writer_of
 from messaging_service.adapters.key_set import Key, KeySet, Rejected
+from messaging_service.application.callers import Caller
 from messaging_service.application.ports import Clock
-from messaging_service.application.submit import Writer
 from messaging_service.domain.errors import SettingInvalid
-from messaging_service.domain.message import Author, Identifier
 from messaging_service.domain.refusals import Forbidden, Unauthenticated
-from messaging_service.tenants import Tenant
+from messaging_service.tenants import Issuer, Tenant
 
 LONGEST_TOKEN = 8 * 1024
-LONGEST_SUBJECT = 255
-LONGEST_IDENTIFIER = 64
 MOST_CACHED = 10_000
 
 
 class TokenVerifier:
-    """Turns an access token into a `Writer`. Holds the issuers' public keys and the tokens seen before."""
+    """Turns an access token into a `Caller`. Holds the issuers' public keys and the tokens seen before."""
 
     def __init__(
         self,
@@ -42,23 +41,24 @@ class TokenVerifier:
         kid, signature, audience, expired, claims, identifier.
 
         Raises:
-            SettingInvalid: two tenants share an issuer, or an [identity] table cannot be right.
+            SettingInvalid: two tenants, or patients and staff, share an issuer, or an [identity] table cannot be right.
         """
         self._issuers: dict[str, _Issuer] = {}
         for tenant in tenants.values():
-            if tenant.identity.issuer in self._issuers:
-                raise SettingInvalid(f"{tenant.id}: [identity] issuer is another tenant's as well")
-            self._issuers[tenant.identity.issuer] = _Issuer(tenant, http, clock)
+            for table, rules, read in _trusted(tenant):
+                if rules.issuer in self._issuers:
+                    raise SettingInvalid(f"{tenant.id}: {table} issuer is another tenant's or table's as well")
+                self._issuers[rules.issuer] = _Issuer(rules, read, KeySet(tenant.id, table, rules, http, clock), clock)
         self._clock = clock
         self._count = count
-        self._cache: OrderedDict[bytes, tuple[float, tuple[Key, ...], _Issuer, Writer]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[float, tuple[Key, ...], _Issuer, Caller]] = OrderedDict()
 
-    async def verify(self, token: str) -> Writer:
-        """The writer that `token` (a compact JWS) speaks for.
+    async def verify(self, token: str) -> Caller:
+        """Whom `token` (a compact JWS) speaks for.
 
         Raises:
             Unauthenticated: the token is not accepted; the error does not say why, `count` is told.
-            Forbidden: the token holds, but lacks the patient's number, or somebody acts for the patient.
+            Forbidden: the token holds, but lacks the patient's number, or staff's role.
             IdentityDown: the issuer's keys were never fetched and it does not answer.
         """
         try:
@@ -70,7 +70,7 @@ class TokenVerifier:
             self._count("identifier")
             raise
 
-    async def _verify(self, token: str) -> Writer:
+    async def _verify(self, token: str) -> Caller:
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise Rejected("malformed")
         digest = hashlib.sha256(token.encode("ascii")).digest()
@@ -81,17 +81,17 @@ class TokenVerifier:
         if issuer is None:
             raise Rejected("issuer")
         claims, keys = await issuer.claims(token, header)
-        writer = issuer.writer(claims)
-        self._cache[digest] = (claims["exp"], keys, issuer, writer)
+        caller = issuer.read(claims)
+        self._cache[digest] = (claims["exp"], keys, issuer, caller)
         if len(self._cache) > MOST_CACHED:
             self._cache.popitem(last=False)
-        return writer
+        return caller
 
-    def _remembered(self, digest: bytes) -> Writer | None:
-        """The writer of a token verified before, while it holds and its issuer's keys are the same."""
+    def _remembered(self, digest: bytes) -> Caller | None:
+        """The caller of a token verified before, while it holds and its issuer's keys are the same."""
         if (entry := self._cache.get(digest)) is None:
             return None
-        expires, keys, issuer, writer = entry
+        expires, keys, issuer, caller = entry
         if issuer.keys.held() is not keys:
             del self._cache[digest]
             return None
@@ -99,7 +99,7 @@ class TokenVerifier:
             del self._cache[digest]
             raise Rejected("expired")
         self._cache.move_to_end(digest)
-        return writer
+        return caller
 
 
 def _read(token: str) -> tuple[dict[str, Any], object]:
@@ -111,23 +111,29 @@ def _read(token: str) -> tuple[dict[str, Any], object]:
     return read["header"], read["payload"].get("iss")
 
 
-class _Issuer:
-    """One tenant's rules for tokens and what it reads from them."""
+def _trusted(tenant: Tenant) -> Iterator[tuple[str, Issuer, Callable[[Mapping[str, Any]], Caller]]]:
+    """Each issuer that a tenant trusts: its table, its rules, and who its claims speak for."""
+    yield "[identity]", tenant.identity, partial(writer_of, tenant)
+    if (staff := tenant.identity.staff) is not None:
+        yield "[identity.staff]", staff, partial(staff_of, tenant, staff)
 
-    def __init__(self, tenant: Tenant, http: aiohttp.ClientSession, clock: Clock) -> None:
-        if not tenant.identity.identifiers or not tenant.identity.algorithms:
-            raise SettingInvalid(f"{tenant.id}: [identity] identifiers and algorithms need at least one each")
-        self._tenant = tenant
+
+class _Issuer:
+    """One issuer's rules for tokens, its keys, and what is read from its claims."""
+
+    def __init__(self, rules: Issuer, read: Callable[[Mapping[str, Any]], Caller], keys: KeySet, clock: Clock) -> None:
+        self._rules = rules
         self._clock = clock
-        self.keys = KeySet(tenant.id, tenant.identity, http, clock)
+        self.read = read
+        self.keys = keys
 
     async def claims(self, token: str, header: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Key, ...]]:
         """The claims of a token whose signature, issuer, audience and times hold, and the keys that count.
 
-        Only the tenant's own algorithms and keys count; `jku`, `jwk`, `x5u` and the like are never looked at
+        Only the issuer's own algorithms and keys count; `jku`, `jwk`, `x5u` and the like are never looked at
         (RFC 8725 §3.1, §3.10).
         """
-        rules, algorithm = self._tenant.identity, header.get("alg")
+        rules, algorithm = self._rules, header.get("alg")
         if algorithm not in rules.algorithms:
             raise Rejected("algorithm")
         key, keys = await self.keys.find(header.get("kid"), algorithm)
@@ -154,33 +160,12 @@ class _Issuer:
                 raise Rejected("claims")
         if self.is_past(claims["exp"]):
             raise Rejected("expired")
-        if max(times["iat"], times["nbf"]) > self._clock() / 1000 + self._tenant.identity.leeway_seconds:
+        if max(times["iat"], times["nbf"]) > self._clock() / 1000 + self._rules.leeway_seconds:
             raise Rejected("claims")
 
     def is_past(self, expires: float) -> bool:
         """Whether `expires` (seconds) is over, with the tenant's leeway."""
-        return self._clock() / 1000 >= expires + self._tenant.identity.leeway_seconds
-
-    def writer(self, claims: Mapping[str, Any]) -> Writer:
-        """The patient and author that verified claims name."""
-        subject = claims["sub"]
-        if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
-            raise Rejected("claims")
-        if "act" in claims:  # RFC 8693: else the record would say that the patient wrote this
-            raise Forbidden("acting for a patient is not supported yet")
-        name = claims.get(self._tenant.identity.name_claim)
-        name = name if isinstance(name, str) and name.isprintable() else ""
-        return Writer(self._tenant, self._identifiers(claims), Author(subject, "patient", name), name)
-
-    def _identifiers(self, claims: Mapping[str, Any]) -> tuple[Identifier, ...]:
-        systems = self._tenant.identity.identifiers
-        values = {system: claims.get(claim) for system, claim in systems.items()}
-        if values[next(iter(systems))] is None:
-            raise Forbidden("the token holds no patient number")
-        for system, value in values.items():
-            if value is not None and not _is_sound(system, value):
-                raise Forbidden(f"the token's {system} is no valid number")
-        return tuple(Identifier(system, value) for system, value in values.items() if value is not None)
+        return self._clock() / 1000 >= expires + self._rules.leeway_seconds
 
 
 def _reason(problem: jwt.PyJWTError) -> str:
@@ -191,19 +176,3 @@ def _reason(problem: jwt.PyJWTError) -> str:
     if isinstance(problem, jwt.InvalidSignatureError):
         return "signature"
     return "algorithm" if isinstance(problem, jwt.InvalidAlgorithmError) else "claims"
-
-
-def _is_sound(system: str, value: object) -> bool:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_IDENTIFIER:
-        return False
-    if not (value.isascii() and value.isprintable()) or value != value.strip():
-        return False
-    return system != "bsn" or _is_bsn(value)
-
-
-def _is_bsn(value: str) -> bool:
-    """Nine digits, 9a+8b+…+2h−i ≡ 0 mod 11 (the Dutch "elfproef")."""
-    if len(value) != 9 or not (value.isascii() and value.isdigit()) or value == "000000000":
-        return False
-    weights = (9, 8, 7, 6, 5, 4, 3, 2, -1)
-    return sum(weight * int(digit) for weight, digit in zip(weights, value, strict=True)) % 11 == 0

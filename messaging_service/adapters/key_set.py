@@ -16,7 +16,7 @@ import structlog
 from messaging_service.adapters.portal_webhook import secure_url
 from messaging_service.application.ports import Clock
 from messaging_service.domain.errors import ServerFault
-from messaging_service.tenants import Identity
+from messaging_service.tenants import Issuer
 
 LONGEST_KEY_SET = 256 * 1024
 MOST_KEYS = 64
@@ -59,7 +59,8 @@ class Key:
 class KeySet:
     """An issuer's key set: kept while the issuer is down, asked for seldom and by one request at a time."""
 
-    def __init__(self, tenant: str, identity: Identity, http: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(self, tenant: str, table: str, rules: Issuer, http: aiohttp.ClientSession, clock: Clock) -> None:
+        """`table` is where the tenant's file names the issuer, for the errors."""
         self._tenant = tenant
         self._clock = clock
         self._keys: tuple[Key, ...] = ()
@@ -68,11 +69,11 @@ class KeySet:
         self._fresh_at = 0
         self._flight: asyncio.Task[None] | None = None
         self._load: Callable[[], Awaitable[bytes]]
-        if identity.jwks.startswith("file:"):
-            path = Path(identity.jwks.removeprefix("file:"))
+        if rules.jwks.startswith("file:"):
+            path = Path(rules.jwks.removeprefix("file:"))
             self._load = lambda: asyncio.to_thread(_read_file, path)
         else:
-            url = secure_url(identity.jwks, f"{tenant}: [identity] jwks")
+            url = secure_url(rules.jwks, f"{tenant}: {table} jwks")
             self._load = lambda: _download(http, url)
 
     def held(self) -> tuple[Key, ...]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from itertools import chain
 
 from messaging_service.application.accounts import Accounts
+from messaging_service.application.callers import Writer
 from messaging_service.application.codec import unpack
 from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
-from messaging_service.application.submit import Writer
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Filing, FilingState
 from messaging_service.domain.message import Lane, State, Submission
-from messaging_service.domain.refusals import NotFound
+from messaging_service.domain.refusals import Forbidden, NotFound
 
 _STATES = {
     FilingState.WAITING: State.PERSISTED,
@@ -134,6 +134,8 @@ class Reader:
         return [ThreadView(t.id, t.state, t.opened_at, t.order, (views[t.id],) if t.id in views else ()) for t in found]
 
     async def _enter(self, reader: Writer) -> str:
+        if reader.represents:
+            raise Forbidden("no representative is registered")
         key = self._patients.key(reader.tenant.id, reader.identifiers)
         await self._accounts.require_open(reader.tenant.id, key)
         return key

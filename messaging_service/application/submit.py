@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from messaging_service.application.accounts import Accounts
+from messaging_service.application.callers import Writer
 from messaging_service.application.codec import Outgoing, outgoing, pack
 from messaging_service.application.journal import Journal, Outcome
 from messaging_service.application.patients import Patients
@@ -20,28 +21,16 @@ from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import BrokerDown, MessagingError, PublishUnknown, StoreDown
 from messaging_service.domain.events import MessageAccepted
 from messaging_service.domain.message import (
-    Author,
     BodyFormat,
-    Identifier,
     Lane,
     Submission,
     Triage,
     thread_of,
 )
-from messaging_service.domain.refusals import DepartmentUnknown, NotFound, Refusal, ThreadClosed
+from messaging_service.domain.refusals import DepartmentUnknown, Forbidden, NotFound, Refusal, ThreadClosed
 from messaging_service.domain.reply import reply_expected_by
 from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Tenant
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who is writing, as the token says: identifiers of the patient and the author."""
-
-    tenant: Tenant
-    identifiers: tuple[Identifier, ...]
-    author: Author
-    patient_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +162,10 @@ class Submit:
         return known[1]
 
     async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> bool:
-        """Account and thread allow it. False: the store is down and the message urgent, so persist checks."""
+        """Login, account and thread allow it. False: the store is down and the message urgent, so persist checks."""
+        command.writer.require_assured()
+        if command.writer.represents:
+            raise Forbidden("no representative is registered")
         try:
             await self._accounts.require_open(command.writer.tenant.id, patient)
             if command.thread is not None:

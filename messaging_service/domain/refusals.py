@@ -31,6 +31,24 @@ class Forbidden(Refusal):
     """This account may not do this."""
 
 
+class AuthenticationTooWeak(Forbidden):
+    """The login was not as strong as this hospital asks. Log in again, the stronger way."""
+
+    def __init__(self, acr_values: tuple[str, ...]) -> None:
+        """`acr_values` are the levels that would do, the least first (RFC 9470 §3)."""
+        super().__init__()
+        self.acr_values = acr_values
+
+
+class ScopeMissing(Forbidden):
+    """The token does not allow this; it lacks the scope, or its role never has it."""
+
+    def __init__(self, scope: str) -> None:
+        """`scope` is the one that is needed."""
+        super().__init__(scope)
+        self.scope = scope
+
+
 class AccountBlocked(Forbidden):
     """This account is blocked. Call the hospital."""
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from messaging_service.application.submit import AfterReading
 from messaging_service.gateway import health, messages, notices, threads
-from messaging_service.gateway.context import CONTEXT, WRITER, Context, language_of
+from messaging_service.gateway.context import CONTEXT, TENANT, Context, language_of
 from messaging_service.gateway.problems import kind_of, problem_response
 
 log = structlog.get_logger()
@@ -45,5 +45,4 @@ async def _answer_problems(
             log.exception("request_failed", route=str(request.match_info.route.resource), problem=kind.name)
         elif kind.status == 503:
             log.warning("request_refused", problem=kind.name, error=type(cause).__name__)
-        writer = request.get(WRITER)
-        return problem_response(error, writer.tenant if writer else None, language_of(request))
+        return problem_response(error, request.get(TENANT), language_of(request))

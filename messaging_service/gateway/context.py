@@ -10,18 +10,21 @@ from typing import Protocol
 from aiohttp import web
 
 from messaging_service.adapters.metrics import Metrics
+from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.read import Reader
-from messaging_service.application.submit import Submit, Writer
-from messaging_service.domain.refusals import NotFound, Unauthenticated
+from messaging_service.application.submit import Submit
+from messaging_service.domain.refusals import Forbidden, NotFound, Unauthenticated
+from messaging_service.domain.roles import Scope
 from messaging_service.gateway.health import Checks
 from messaging_service.gateway.limits import RateLimit
+from messaging_service.tenants import Tenant
 
 
 class Verifier(Protocol):
     """Checks access tokens."""
 
-    async def verify(self, token: str) -> Writer:
-        """Who the token speaks for. Raises Unauthenticated or Forbidden."""
+    async def verify(self, token: str) -> Caller:
+        """Whom the token speaks for. Raises Unauthenticated or Forbidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Context:
 
 
 CONTEXT = web.AppKey("context", Context)
-WRITER = web.RequestKey("writer", Writer)
+TENANT = web.RequestKey("tenant", Tenant)
 LANGUAGE = web.RequestKey("language", str)
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}\Z"
 """Message and thread ids: Crockford base32, upper case."""
@@ -49,20 +52,58 @@ _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 async def authenticate(request: web.Request) -> Writer:
-    """The writer that the bearer token speaks for, kept on the request for the notice's wording.
+    """The patient, or who acts for one, whose login is as strong as the tenant asks.
 
     Raises:
         Unauthenticated: no token, or not a valid one.
+        AuthenticationTooWeak: a valid one of a login that is too weak.
+        Forbidden: a valid one of somebody else's.
         TooMany: the caller's hard ceiling, urgent or not.
     """
+    writer = await identify(request)
+    writer.require_assured()
+    return writer
+
+
+async def identify(request: web.Request) -> Writer:
+    """As `authenticate`, however weak the login: for what must raise the alarm all the same."""
+    caller = await _caller(request)
+    if not isinstance(caller, Writer):
+        raise Forbidden("this is for patients and those who act for them")
+    _take_one(request, caller.tenant, caller.author.subject)
+    return caller
+
+
+async def require(request: web.Request, scope: Scope) -> Staff:
+    """Staff or a system of the hospital that may do this: the one `scope` that contracts/openapi.yaml names.
+
+    Raises:
+        Unauthenticated: no token, or not a valid one.
+        AuthenticationTooWeak: a valid one of a login that is too weak.
+        ScopeMissing: the token lacks the scope, or its role never has it.
+        Forbidden: a valid one of a patient's.
+        TooMany: the caller's hard ceiling.
+    """
+    caller = await _caller(request)
+    if not isinstance(caller, Staff):
+        raise Forbidden("this is for the hospital's staff")
+    _take_one(request, caller.tenant, f"staff {caller.subject}")
+    caller.require(scope)
+    return caller
+
+
+async def _caller(request: web.Request) -> Caller:
+    """Whom the bearer token speaks for; the tenant is kept on the request for the notice's wording."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
-    context = request.app[CONTEXT]
-    writer = await context.verifier.verify(token.strip())
-    request[WRITER] = writer
-    context.limit.take(f"requests {writer.author.subject}", writer.tenant.limits.requests_per_minute, 60)
-    return writer
+    caller = await request.app[CONTEXT].verifier.verify(token.strip())
+    request[TENANT] = caller.tenant
+    return caller
+
+
+def _take_one(request: web.Request, tenant: Tenant, who: str) -> None:
+    request.app[CONTEXT].limit.take(f"requests {tenant.id} {who}", tenant.limits.requests_per_minute, 60)
 
 
 def id_in_path(request: web.Request) -> str:

@@ -8,11 +8,20 @@ from typing import Any
 import msgspec
 from aiohttp import HttpVersion11, web
 
+from messaging_service.application.callers import Writer
 from messaging_service.application.read import MessageView, is_urgent
-from messaging_service.application.submit import Accepted, SubmitMessage, Writer
+from messaging_service.application.submit import Accepted, SubmitMessage
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.message import BodyFormat, State, Submission
-from messaging_service.gateway.context import CONTEXT, LANGUAGE, authenticate, id_in_path, language_of, traceparent_of
+from messaging_service.gateway.context import (
+    CONTEXT,
+    LANGUAGE,
+    authenticate,
+    id_in_path,
+    identify,
+    language_of,
+    traceparent_of,
+)
 from messaging_service.gateway.new_message import idempotency_key_of, read_new_message
 from messaging_service.gateway.problems import notice_json
 from messaging_service.screening.notices import PRIVATE_TOPICS, Notice, notice_for
@@ -38,7 +47,7 @@ async def _go_on(request: web.Request) -> None:
 
 async def post_message(request: web.Request) -> web.Response:
     """Accept a patient's message: 202 with its id once it is durably queued."""
-    writer = await authenticate(request)
+    writer = await identify(request)
     context = request.app[CONTEXT]
     message = await read_new_message(request, context.max_body)
     request[LANGUAGE] = message.language

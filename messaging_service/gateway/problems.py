@@ -33,6 +33,8 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.Malformed: Kind("malformed", 400, "The request cannot be read"),
     refusals.Unauthenticated: Kind("unauthenticated", 401, "No valid access token"),
     refusals.AccountBlocked: Kind("account-blocked", 403, "This account is blocked"),
+    refusals.AuthenticationTooWeak: Kind("insufficient-user-authentication", 403, "The login is not strong enough"),
+    refusals.ScopeMissing: Kind("insufficient-scope", 403, "The token does not allow this"),
     refusals.Forbidden: Kind("forbidden", 403, "This account may not do this"),
     refusals.NotFound: Kind("not-found", 404, "Not found"),
     refusals.ThreadClosed: Kind("thread-closed", 409, "This conversation is closed"),
@@ -118,6 +120,8 @@ def _extra(error: BaseException) -> dict[str, Any]:
             "category": error.category,
             "span": {"field": span.field, "start": span.start, "end": span.end},
         }
+    if isinstance(error, refusals.AuthenticationTooWeak):
+        return {"acr_values": error.acr_values}
     return {}
 
 
@@ -126,8 +130,20 @@ def _headers(error: BaseException, kind: Kind) -> Mapping[str, str]:
     retry_after = error.retry_after if isinstance(error, refusals.TooMany) else kind.retry_after
     if retry_after:
         headers["Retry-After"] = str(retry_after)
-    if kind.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    if (challenge := _challenge(error)) is not None:
+        headers["WWW-Authenticate"] = f"Bearer {challenge}"
     if isinstance(error, web.HTTPMethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return headers
+
+
+def _challenge(error: BaseException) -> str | None:
+    """What another token must be like (RFC 6750 §3.1, RFC 9470 §3), where that would help."""
+    if isinstance(error, refusals.Unauthenticated):
+        return 'error="invalid_token"'
+    if isinstance(error, refusals.ScopeMissing):
+        return f'error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, refusals.AuthenticationTooWeak):
+        wanted = f', acr_values="{" ".join(error.acr_values)}"' if error.acr_values else ""
+        return f'error="insufficient_user_authentication"{wanted}'
+    return None

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from messaging_service.application.callers import Writer
 from messaging_service.application.read import ThreadView
-from messaging_service.application.submit import Writer
 from messaging_service.domain.refusals import Malformed
 from messaging_service.gateway.context import CONTEXT, authenticate, id_in_path, language_of
 from messaging_service.gateway.messages import instant, message_json

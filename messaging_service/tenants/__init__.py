@@ -3,13 +3,14 @@
 from messaging_service.tenants.care import CareTeam, Department, ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection, Statement
 from messaging_service.tenants.epd import Epd, Listener
-from messaging_service.tenants.identity import Identity
+from messaging_service.tenants.identity import Assurance, Identity, Issuer, StaffIssuer
 from messaging_service.tenants.limits import Due, Limits
 from messaging_service.tenants.outward import OnCall, Portal
 from messaging_service.tenants.tables import Code
 from messaging_service.tenants.tenant import Tenant
 
 __all__ = [
+    "Assurance",
     "CareTeam",
     "Code",
     "Department",
@@ -17,12 +18,14 @@ __all__ = [
     "Due",
     "Epd",
     "Identity",
+    "Issuer",
     "Limits",
     "Listener",
     "OnCall",
     "Portal",
     "ReplyTarget",
     "Routing",
+    "StaffIssuer",
     "Statement",
     "Tenant",
 ]

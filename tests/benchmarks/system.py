@@ -63,6 +63,8 @@ class Ground:
             "MESSAGING_TENANTS": str(self.folder / "tenants"),
             "SPIJKENISSE_ISSUER": self.issuer.name,
             "SPIJKENISSE_JWKS": f"file:{self.issuer.jwks}",
+            "SPIJKENISSE_STAFF_ISSUER": "https://staff.invalid",
+            "SPIJKENISSE_STAFF_JWKS": "file:/nowhere",
             "SPIJKENISSE_EPD": f"mllp://127.0.0.1:{epd_port}",
             "SPIJKENISSE_ON_CALL": "http://127.0.0.1:9/alarm",
             "SPIJKENISSE_ON_CALL_SECRET": "whsec_bWVhc3VyZW1lbnRzLW9ubHktc2VjcmV0LW9uLWNhbGw=",

@@ -23,7 +23,7 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from deploy.sandbox.epd import SandboxEpd
-from deploy.sandbox.issuer import Issuer
+from deploy.sandbox.issuer import Issuer, staff_issuer
 from messaging_service import serving
 from messaging_service.application.ports import Broker, Envelope
 from messaging_service.bootstrap import Parts, open_parts
@@ -74,6 +74,7 @@ class HttpService:
     parts: Parts
     epd: SandboxEpd
     issuers: dict[str, Issuer]
+    staff: dict[str, Issuer]
     published: list[tuple[str, Envelope]] = field(default_factory=list)
     webhooks: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
@@ -86,6 +87,11 @@ class HttpService:
         """An access token of the patient with that number."""
         identity = {NUMBER_CLAIMS[tenant]: number, "name": "Jansen", **claims}
         return self.issuers[tenant].token(f"{tenant}-{number}", **identity)
+
+    def staff_token(self, role: str, *scopes: str, tenant: str = "spijkenisse", **claims: Any) -> str:
+        """An access token of somebody of the hospital's staff, with a second factor."""
+        said = {"role": role, "scope": " ".join(scopes), "name": "De Wit", **claims}
+        return self.staff[tenant].token(f"{tenant}-{role}", **said)
 
     def send(
         self,
@@ -217,9 +223,10 @@ async def _start(folder: Path, stack: AsyncExitStack) -> tuple[HttpService, asyn
     webhooks: list[tuple[str, dict[str, str], bytes]] = []
     callee = await _callee(webhooks, stack)
     port = unused_port()
-    settings = _settings(folder, port, epd.port, callee, issuers)
+    staff = {tenant: staff_issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
+    settings = _settings(folder, port, epd.port, callee, issuers, staff)
     parts = await stack.enter_async_context(open_parts(settings, "contract"))
-    service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, webhooks=webhooks)
+    service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, staff, webhooks=webhooks)
     _overhear(parts.broker, service.published)
     leave = asyncio.Event()
     serving_all = await stack.enter_async_context(asyncio.TaskGroup())
@@ -227,13 +234,15 @@ async def _start(folder: Path, stack: AsyncExitStack) -> tuple[HttpService, asyn
     return service, leave
 
 
-def _settings(folder: Path, port: int, epd: int, callee: str, issuers: Mapping[str, Issuer]) -> Settings:
+def _settings(
+    folder: Path, port: int, epd: int, callee: str, issuers: Mapping[str, Issuer], staff: Mapping[str, Issuer]
+) -> Settings:
     keyring = folder / "keyring.json"
     Keyring.create(keyring, list(issuers))
     tenants = folder / "tenants"
     tenants.mkdir()
     for tenant, issuer in issuers.items():
-        tenants.joinpath(f"{tenant}.toml").write_text(_tenant(tenant, issuer, epd, callee), "utf-8")
+        tenants.joinpath(f"{tenant}.toml").write_text(_tenant(tenant, issuer, staff[tenant], epd, callee), "utf-8")
     return Settings(
         broker=f"embedded:{folder}/queue.sqlite",
         store=f"sqlite:{folder}/documents.sqlite",
@@ -244,12 +253,14 @@ def _settings(folder: Path, port: int, epd: int, callee: str, issuers: Mapping[s
     )
 
 
-def _tenant(tenant: str, issuer: Issuer, epd: int, callee: str) -> str:
+def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -> str:
     """The shipped file with its variables filled in, a portal, and limits of its own."""
     toml = TENANTS.joinpath(f"{tenant}.toml").read_text("utf-8")
     values = {
         "ISSUER": issuer.name,
         "JWKS": f"file:{issuer.jwks}",
+        "STAFF_ISSUER": staff.name,
+        "STAFF_JWKS": f"file:{staff.jwks}",
         "EPD": f"mllp://127.0.0.1:{epd}",
         "ON_CALL": f"{callee}/on-call",
         "ON_CALL_SECRET": SECRET,

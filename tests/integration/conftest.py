@@ -30,6 +30,8 @@ ADDRESSES = {
     for name, value in {
         "ISSUER": "https://issuer.invalid",
         "JWKS": "file:/nowhere",
+        "STAFF_ISSUER": "https://staff.invalid",
+        "STAFF_JWKS": "file:/nowhere",
         "EPD": "mllp://127.0.0.1:9",
         "ON_CALL": "http://127.0.0.1:9/alarms",
         "ON_CALL_SECRET": SECRET,

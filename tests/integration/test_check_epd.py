@@ -96,7 +96,7 @@ async def test_the_command_line(service: Service, tmp_path: Path) -> None:
             "MESSAGING_KEYRING": f"{tmp_path}/keyring.json",
             "MESSAGING_TENANTS": str(TENANTS),
         }
-        for name in ("ISSUER", "JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET"):
+        for name in ("ISSUER", "JWKS", "STAFF_ISSUER", "STAFF_JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET"):
             environment |= {f"{tenant}_{name}": f"mllp://127.0.0.1:{at.epd.port}" for tenant in ("SPIJKENISSE", "SEIN")}
 
         def run(*arguments: str) -> Any:

@@ -35,7 +35,7 @@ class Commands:
             "MESSAGING_KEYRING": f"{folder}/keyring.json",
             "MESSAGING_TENANTS": str(TENANTS),
         }
-        for name in ("ISSUER", "JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET"):
+        for name in ("ISSUER", "JWKS", "STAFF_ISSUER", "STAFF_JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET"):
             self._environment |= {f"{tenant}_{name}": "mllp://127.0.0.1:9" for tenant in ("SPIJKENISSE", "SEIN")}
 
     async def __call__(self, *arguments: str) -> Result:

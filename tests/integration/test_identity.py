@@ -27,15 +27,18 @@ from structlog.testing import capture_logs
 from messaging_service.adapters import identity, key_set
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.adapters.key_set import IdentityDown
-from messaging_service.application.submit import Writer
+from messaging_service.application.callers import Staff, Writer
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Author, Identifier
-from messaging_service.domain.refusals import Forbidden, Unauthenticated
+from messaging_service.domain.refusals import AuthenticationTooWeak, Forbidden, ScopeMissing, Unauthenticated
+from messaging_service.domain.roles import Role, Scope
 from messaging_service.tenants import Tenant
 
 NOW = 1_780_000_000
 ISSUER, AUDIENCE = "https://login.hospital.example", "messaging"
 BSN = "999911120"
+BASIC, SMS, CARD = "urn:basic", "urn:sms", "urn:card"
+ASSURANCE = {"levels": [BASIC, SMS, CARD], "minimum": SMS, "factors": [["pwd"], ["sms", "otp"]]}
 MINUTE, HOUR = 60_000, 3_600_000
 
 Signer = tuple[str, Any]
@@ -70,6 +73,7 @@ CLAIMS: dict[str, Any] = {
     "bsn": BSN,
     "zkh": "1234",
     "name": "J. Jansen",
+    "acr": SMS,
 }
 
 
@@ -120,7 +124,7 @@ class Clock:
 
 
 def tenant(jwks: str, id: str = "spijkenisse", issuer: str = ISSUER, **more: Any) -> Tenant:
-    identity: dict[str, Any] = {"issuer": issuer, "audience": AUDIENCE, "jwks": jwks}
+    identity: dict[str, Any] = {"issuer": issuer, "audience": AUDIENCE, "jwks": jwks, "assurance": ASSURANCE}
     identity |= {"identifiers": {"bsn": "bsn", "local": "zkh"}, "algorithms": ["RS256", "PS256", "ES256", "EdDSA"]}
     return msgspec.convert(
         {
@@ -185,6 +189,13 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0)
 
 
+async def writer(verifier: TokenVerifier, given: str) -> Writer:
+    """The patient or representative that a token speaks for."""
+    caller = await verifier.verify(given)
+    assert isinstance(caller, Writer)
+    return caller
+
+
 async def refused(verifier: TokenVerifier, given: str) -> Unauthenticated:
     with pytest.raises(Unauthenticated) as refusal:
         await verifier.verify(given)
@@ -195,20 +206,20 @@ async def refused(verifier: TokenVerifier, given: str) -> Unauthenticated:
 async def test_a_token_that_holds(verifier: TokenVerifier, server: KeyServer, algorithm: str) -> None:
     """Each algorithm the tenant lists: tenant, identifiers in the tenant's order, author and name."""
     server.keys = [jwk(signer(algorithm), "k1")]
-    writer = await verifier.verify(token(signer(algorithm)))
-    assert writer.tenant.id == "spijkenisse"
-    assert writer.identifiers == (Identifier("bsn", BSN), Identifier("local", "1234"))
-    assert writer.author == Author("user-1", "patient", "J. Jansen")
-    assert writer.patient_name == "J. Jansen"
+    caller = await writer(verifier, token(signer(algorithm)))
+    assert caller.tenant.id == "spijkenisse"
+    assert caller.identifiers == (Identifier("bsn", BSN), Identifier("local", "1234"))
+    assert caller.author == Author("user-1", "patient", "J. Jansen")
+    assert caller.patient_name == "J. Jansen"
 
 
 async def test_the_issuer_chooses_the_tenant(build: Build, server: KeyServer) -> None:
     """Each token is held against its own issuer's tenant, audience and identifiers."""
     other = tenant(server.url, "sein", "https://sein.example", audience="sein", identifiers={"local": "zkh"})
     verifier = build(tenant(server.url), other)
-    writer = await verifier.verify(token(signer("ES256"), iss="https://sein.example", aud="sein"))
-    assert (writer.tenant.id, writer.identifiers) == ("sein", (Identifier("local", "1234"),))
-    assert (await verifier.verify(token(signer("ES256")))).tenant.id == "spijkenisse"
+    caller = await writer(verifier, token(signer("ES256"), iss="https://sein.example", aud="sein"))
+    assert (caller.tenant.id, caller.identifiers) == ("sein", (Identifier("local", "1234"),))
+    assert (await writer(verifier, token(signer("ES256")))).tenant.id == "spijkenisse"
 
 
 async def test_one_of_several_audiences(verifier: TokenVerifier) -> None:
@@ -239,8 +250,8 @@ async def until_changed(verifier: TokenVerifier, server: KeyServer, keys: list[A
 )
 async def test_the_name_is_a_nicety(verifier: TokenVerifier, name: object, shown: str) -> None:
     """A name that is missing, odd or holds control characters is left out; the token holds all the same."""
-    writer = await verifier.verify(token(signer("ES256"), name=name))
-    assert (writer.patient_name, writer.author.name) == (shown, shown)
+    caller = await writer(verifier, token(signer("ES256"), name=name))
+    assert (caller.patient_name, caller.author.name) == (shown, shown)
 
 
 def public_pem(signer: Signer) -> bytes:
@@ -393,7 +404,7 @@ async def test_the_first_identifier_must_be_there(verifier: TokenVerifier, count
 async def test_the_others_may_be_missing(verifier: TokenVerifier) -> None:
     """A patient whom the portal knows by BSN alone is known by BSN alone."""
     for claims in ({"without": "zkh"}, {"zkh": None}):
-        assert (await verifier.verify(token(ES, **claims))).identifiers == (Identifier("bsn", BSN),)
+        assert (await writer(verifier, token(ES, **claims))).identifiers == (Identifier("bsn", BSN),)
 
 
 @pytest.mark.parametrize(
@@ -426,13 +437,129 @@ async def test_odd_identifiers(verifier: TokenVerifier, local: object) -> None:
 
 async def test_longest_identifier(verifier: TokenVerifier) -> None:
     """64 characters are still a number."""
-    assert (await verifier.verify(token(ES, zkh="x" * 64))).identifiers[1].value == "x" * 64
+    assert (await writer(verifier, token(ES, zkh="x" * 64))).identifiers[1].value == "x" * 64
 
 
 async def test_somebody_acting_for_the_patient(verifier: TokenVerifier) -> None:
-    """An `act` claim (RFC 8693) is not read as if the patient wrote."""
+    """An `act` claim (RFC 8693 §4.1) says who writes; the numbers stay the patient's, and who acted before is past."""
+    act = {"sub": "daughter", "name": "D. Jansen", "act": {"sub": "portal"}}
+    caller = await verifier.verify(token(ES, act=act))
+    assert isinstance(caller, Writer)
+    assert caller.represents
+    assert caller.author == Author("daughter", "representative", "D. Jansen")
+    assert (caller.patient_name, caller.identifiers[0]) == ("J. Jansen", Identifier("bsn", BSN))
+    assert not (await writer(verifier, token(ES))).represents
+
+
+@pytest.mark.parametrize("act", [None, "daughter", [], {}, {"sub": ""}, {"sub": 7}, {"sub": "a\nb"}, {"sub": "user-1"}])
+async def test_an_acting_subject_that_names_nobody(verifier: TokenVerifier, counted: list[str], act: object) -> None:
+    """An `act` that is malformed, or that is the patient, is never read as if the patient wrote."""
+    await refused(verifier, token(ES, act=act))
+    assert counted == ["claims"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "assured"),
+    [
+        ({"acr": BASIC}, False),
+        ({"acr": SMS}, True),
+        ({"acr": CARD}, True),
+        ({"acr": "urn:unheard-of"}, False),
+        ({"acr": [SMS]}, False),
+        ({"acr": f"{BASIC} {SMS}"}, False),
+        ({"acr": None}, False),
+        ({"acr": BASIC, "amr": ["pwd"]}, False),
+        ({"acr": BASIC, "amr": ["sms"]}, False),
+        ({"acr": BASIC, "amr": "pwd sms"}, False),
+        ({"acr": BASIC, "amr": ["pwd", {}, "otp"]}, True),
+        ({"acr": None, "amr": ["sms", "pwd"]}, True),
+    ],
+)
+async def test_how_strong_the_login_was(verifier: TokenVerifier, claims: dict[str, Any], assured: bool) -> None:
+    """The tenant's least `acr` or a stronger one, or both factors in `amr`; what is not understood is not enough."""
+    caller = await writer(verifier, token(ES, **claims))
+    assert caller.assured is assured
+    if not assured:
+        with pytest.raises(AuthenticationTooWeak) as weak:
+            caller.require_assured()
+        assert weak.value.acr_values == (SMS, CARD)
+
+
+STAFF = "https://staff.hospital.example"
+
+
+def with_staff(jwks: str) -> Tenant:
+    """A tenant whose staff comes from an issuer of its own."""
+    return tenant(jwks, staff={"issuer": STAFF, "audience": "staff", "jwks": jwks, "assurance": ASSURANCE})
+
+
+def staff_token(**claims: Any) -> str:
+    """A token of somebody on call."""
+    return token(ES, **{"iss": STAFF, "aud": "staff", "role": "on-call", "scope": "openid alarms:open", **claims})
+
+
+async def staff(verifier: TokenVerifier, given: str) -> Staff:
+    """The member of staff whom a token speaks for."""
+    caller = await verifier.verify(given)
+    assert isinstance(caller, Staff)
+    return caller
+
+
+async def test_staff(build: Build, server: KeyServer) -> None:
+    """A token of the staff's issuer speaks for staff, with its role; nothing in it makes a patient of them."""
+    found = await staff(build(with_staff(server.url)), staff_token(bsn=BSN))
+    assert (found.tenant.id, found.role, found.subject) == ("spijkenisse", Role.ON_CALL, "user-1")
+    assert (found.scopes, found.assured) == (frozenset({Scope.OPEN_ALARMS}), True)
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "alarms:acknowledge alarms:open"}, {"alarms:acknowledge", "alarms:open"}),
+        ({"scope": ["alarms:open", 7, None, {}]}, {"alarms:open"}),
+        ({"scope": "alarms:open accounts:block access-log:read"}, {"alarms:open"}),
+        ({"scope": "alarms:open", "role": "auditor"}, set()),
+        ({"scope": "alarms:openly alarms"}, set()),
+        ({"scope": None}, set()),
+        ({"scope": {"alarms:open": True}}, set()),
+    ],
+)
+async def test_scopes(build: Build, server: KeyServer, claims: dict[str, Any], scopes: set[str]) -> None:
+    """The scopes of the token that the role has; one that the role never has counts for nothing."""
+    found = await staff(build(with_staff(server.url)), staff_token(**claims))
+    assert found.scopes == scopes
+    for scope in set(Scope) - scopes:
+        with pytest.raises(ScopeMissing):
+            found.require(Scope(scope))
+
+
+async def test_a_weak_login_may_do_nothing(build: Build, server: KeyServer) -> None:
+    """Staff without the second factor may do none of what their scopes allow."""
+    found = await staff(build(with_staff(server.url)), staff_token(acr=BASIC))
+    with pytest.raises(AuthenticationTooWeak):
+        found.require(Scope.OPEN_ALARMS)
+
+
+@pytest.mark.parametrize("role", [None, "", "On-call", "patient", "representative", ["on-call"], {}, 7])
+async def test_no_role(build: Build, server: KeyServer, role: object) -> None:
+    """Staff without one of our roles is known, and may do nothing: Forbidden."""
     with pytest.raises(Forbidden):
-        await verifier.verify(token(ES, act={"sub": "daughter"}))
+        await build(with_staff(server.url)).verify(staff_token(role=role))
+
+
+async def test_nobody_acts_for_staff(build: Build, server: KeyServer, counted: list[str]) -> None:
+    """Work is done under one's own name: an acting subject in a staff token is refused."""
+    await refused(build(with_staff(server.url)), staff_token(act={"sub": "colleague"}))
+    assert counted == ["claims"]
+
+
+async def test_a_patient_is_never_taken_for_staff(build: Build, server: KeyServer, counted: list[str]) -> None:
+    """A role in a patient's token means nothing, and the patients' issuer does not speak for staff nor the reverse."""
+    verifier = build(with_staff(server.url))
+    assert isinstance(await verifier.verify(token(ES, role="on-call", scope="alarms:open")), Writer)
+    await refused(verifier, staff_token(iss=ISSUER))
+    await refused(verifier, staff_token(aud=AUDIENCE))
+    assert counted == ["audience", "audience"]
 
 
 async def test_keys_are_asked_for_once(verifier: TokenVerifier, server: KeyServer, clock: Clock) -> None:
@@ -444,7 +571,10 @@ async def test_keys_are_asked_for_once(verifier: TokenVerifier, server: KeyServe
     first.append(asyncio.create_task(verifier.verify(token(ES, sub="user-20", exp=NOW + 3600))))
     await asyncio.sleep(0)
     server.may_answer.set()
-    assert {writer.author.subject for writer in await asyncio.gather(*first)} == {f"user-{n}" for n in range(21)}
+    callers = await asyncio.gather(*first)
+    assert {caller.author.subject for caller in callers if isinstance(caller, Writer)} == {
+        f"user-{n}" for n in range(21)
+    }
     await verifier.verify(token(ES, sub="another"))
     assert server.asked == 1
 
@@ -628,10 +758,12 @@ async def test_settings_that_cannot_be_right(build: Build) -> None:
     file = "file:/keys"
     with pytest.raises(SettingInvalid, match="another tenant"):
         build(tenant(file), tenant(file, "sein"))
-    with pytest.raises(SettingInvalid, match="identifiers"):
-        build(tenant(file, identifiers={}))
-    with pytest.raises(SettingInvalid, match="algorithms"):
-        build(tenant(file, algorithms=[]))
+    with pytest.raises(SettingInvalid, match="table"):
+        build(tenant(file, staff={"issuer": ISSUER, "audience": AUDIENCE, "jwks": file, "assurance": ASSURANCE}))
+    with pytest.raises(msgspec.ValidationError, match="identifiers"):
+        tenant(file, identifiers={})
+    with pytest.raises(msgspec.ValidationError, match="algorithms"):
+        tenant(file, algorithms=[])
 
 
 @pytest.fixture
@@ -651,8 +783,8 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_token_is_worked_out_once(verifier: TokenVerifier, checked: list[str]) -> None:
     """A token seen before gives the same writer without another signature check."""
     given = token(ES)
-    writers: list[Writer] = [await verifier.verify(given) for _ in range(5)]
-    assert all(writer is writers[0] for writer in writers)
+    callers = [await verifier.verify(given) for _ in range(5)]
+    assert all(caller is callers[0] for caller in callers)
     assert checked == [given]
 
 

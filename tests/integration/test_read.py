@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from messaging_service.application.callers import Writer
 from messaging_service.application.collections import ACCESS_LOG
 from messaging_service.application.park import Mend, Park
 from messaging_service.application.read import Reader, is_urgent
-from messaging_service.application.submit import Writer
 from messaging_service.domain.errors import StoreDown
 from messaging_service.domain.filing import FilingState
 from messaging_service.domain.message import Author, Lane, State
@@ -36,7 +36,7 @@ def reader(service: Service) -> Reader:
 def who(service: Service) -> Who:
     def writer(patient: str = "1234", tenant: str = "spijkenisse") -> Writer:
         author = Author(f"sub-{patient}", "patient", "A. Jansen")
-        return Writer(service.tenants[tenant], numbers(patient), author, "A. Jansen")
+        return Writer(service.tenants[tenant], numbers(patient), author, "A. Jansen", assured=True)
 
     return writer
 

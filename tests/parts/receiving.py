@@ -11,11 +11,11 @@ from typing import Any
 import hl7
 
 from messaging_service.adapters.mllp_listener import Caps, MllpListener
+from messaging_service.application.callers import Writer
 from messaging_service.application.care import CareFeed
 from messaging_service.application.read import MessageView, Reader, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
-from messaging_service.application.submit import Writer
 from messaging_service.application.topology import notify_queue
 from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
@@ -85,7 +85,8 @@ class Receiving:
 
     def writer(self, patient: str = "1234") -> Writer:
         """The patient at the portal."""
-        return Writer(self.tenant, person(patient), Author(f"sub-{patient}", "patient", "A. Jansen"), "A. Jansen")
+        author = Author(f"sub-{patient}", "patient", "A. Jansen")
+        return Writer(self.tenant, person(patient), author, "A. Jansen", assured=True)
 
     async def threads(self, patient: str = "1234") -> list[ThreadView]:
         """What the patient sees in the list, newest first."""

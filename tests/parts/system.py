@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from deploy.sandbox.epd import Filed, SandboxEpd
-from deploy.sandbox.issuer import Issuer
+from deploy.sandbox.issuer import Issuer, staff_issuer
 from messaging_service.adapters.embedded_queue import EmbeddedBroker
 from messaging_service.adapters.mongodb import MongoDocuments
 from messaging_service.adapters.rabbitmq import RabbitBroker
@@ -69,6 +69,7 @@ class System:
     children: Children
     epds: dict[str, SandboxEpd]
     issuers: dict[str, Issuer]
+    staff: dict[str, Issuer]
     told: Receivers
     http: aiohttp.ClientSession
     broker: Broker
@@ -179,6 +180,7 @@ async def running(
         tenants = write_tenants(folder / "tenants", parks_unknown=parks_unknown)
         epds = {tenant: await stack.enter_async_context(sandbox_epd()) for tenant in tenants}
         issuers = {tenant: Issuer(folder, tenant) for tenant in tenants}
+        staff = {tenant: staff_issuer(folder, tenant) for tenant in tenants}
         url = f"http://127.0.0.1:{free_port()}"
         environment = {
             "MESSAGING_BROKER": broker,
@@ -191,7 +193,7 @@ async def running(
             "MESSAGING_SMTP": told.smtp,
             "MESSAGING_LADDER_MS": LADDER_MS,
             "PORTAL": f"{told.url}/events",
-            **_addresses(tenants, epds, issuers, told),
+            **_addresses(tenants, epds, issuers, staff, told),
         }
         children = Children(environment, folder / "logs")
         stack.push_async_callback(children.close)
@@ -200,7 +202,7 @@ async def running(
         assert made.status == 0, made.err
         queues = await stack.enter_async_context(_queues(broker))
         documents = await stack.enter_async_context(_documents(store))
-        system = System(url, folder, plan, children, epds, issuers, told, http, queues, documents)
+        system = System(url, folder, plan, children, epds, issuers, staff, told, http, queues, documents)
         await system.start()
         yield system
 
@@ -233,13 +235,19 @@ async def _documents(url: str) -> AsyncIterator[DocumentStore]:
 
 
 def _addresses(
-    tenants: list[str], epds: Mapping[str, SandboxEpd], issuers: Mapping[str, Issuer], told: Receivers
+    tenants: list[str],
+    epds: Mapping[str, SandboxEpd],
+    issuers: Mapping[str, Issuer],
+    staff: Mapping[str, Issuer],
+    told: Receivers,
 ) -> dict[str, str]:
     found = {}
     for tenant in tenants:
         prefix = tenant.upper()
         found[f"{prefix}_ISSUER"] = issuers[tenant].name
         found[f"{prefix}_JWKS"] = f"file:{issuers[tenant].jwks}"
+        found[f"{prefix}_STAFF_ISSUER"] = staff[tenant].name
+        found[f"{prefix}_STAFF_JWKS"] = f"file:{staff[tenant].jwks}"
         found[f"{prefix}_EPD"] = f"mllp://127.0.0.1:{epds[tenant].port}"
         found[f"{prefix}_LISTEN"] = f"127.0.0.1:{free_port()}"
         found[f"{prefix}_ON_CALL"] = f"{told.url}/alarms"

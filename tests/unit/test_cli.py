@@ -30,6 +30,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
     for tenant in ("SPIJKENISSE", "SEIN"):
         found |= {f"{tenant}_ISSUER": "https://issuer.invalid", f"{tenant}_JWKS": "file:/nowhere"}
+        found |= {f"{tenant}_STAFF_ISSUER": "https://staff.invalid", f"{tenant}_STAFF_JWKS": "file:/nowhere"}
         found |= {f"{tenant}_EPD": "mllp://127.0.0.1:9", f"{tenant}_ON_CALL": "http://127.0.0.1:9/"}
         found |= {f"{tenant}_ON_CALL_SECRET": "whsec_eA=="}
     return found

@@ -17,6 +17,8 @@ ENVIRONMENT = {
     for name, value in {
         "ISSUER": "https://issuer.invalid",
         "JWKS": "file:/nowhere",
+        "STAFF_ISSUER": "https://staff.invalid",
+        "STAFF_JWKS": "file:/nowhere",
         "EPD": "mllp://127.0.0.1:2575",
         "ON_CALL": "https://on-call.invalid",
         "ON_CALL_SECRET": "whsec_eA==",

@@ -15,7 +15,7 @@ from messaging_service.tenants import Epd
 from tests.unit.epd.documents import DOCUMENT
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tenants" / "spijkenisse.toml"
-NAMES = ("ISSUER", "JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET")
+NAMES = ("ISSUER", "JWKS", "STAFF_ISSUER", "STAFF_JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET")
 ENVIRONMENT = {f"SPIJKENISSE_{name}": "mllp://127.0.0.1:2575" for name in NAMES}
 
 
