@@ -24,7 +24,7 @@ class Writer:
     tenant: Tenant
     identifiers: tuple[Identifier, ...]
     author: Author
-    patient_name: str
+    patient_name: str = field(repr=False)
     assured: bool
 
     @property

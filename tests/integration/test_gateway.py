@@ -163,6 +163,28 @@ def test_blocked(service: HttpService) -> None:
     assert [queue for queue, _ in service.published[before:]][:1] == ["escalate.spijkenisse"]
 
 
+@pytest.mark.parametrize(("claims", "refused"), [
+    ({"acr": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", "amr": ["pwd"]},
+     "insufficient-user-authentication"),
+    ({"acr": None, "amr": None}, "insufficient-user-authentication"),
+    ({"act": {"sub": "daughter"}}, "forbidden"),
+])  # fmt: skip
+def test_urgent_of_one_who_may_not_write(service: HttpService, claims: dict[str, object], refused: str) -> None:
+    """A login that is too weak, or of somebody who acts unregistered: refused, nothing stored; an urgent text raises
+    the alarm all the same, without its content, and shows the notice that fits it."""
+    token = service.token("weak", **claims)
+    before = len(service.published)
+    assert problem(posted(service, token=token)) == (403, refused)
+    assert service.published[before:] == []
+    urgent = posted(service, {**SHORT, "body": URGENT}, token=token)
+    assert problem(urgent) == (403, refused)
+    assert "Wacht niet op antwoord" in urgent.json["notice"]["text"]
+    first, envelope = service.published[before]
+    assert first == "escalate.spijkenisse"
+    assert URGENT.encode() not in envelope.body
+    assert got(service, THREADS, THREADS, token=service.token("weak")).json["threads"] == []
+
+
 def test_not_yours(service: HttpService) -> None:
     """Another patient's message and thread do not exist, before and after they are persisted; nor to write to."""
     mine, other = service.token("mine"), service.token("other")

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -560,6 +561,68 @@ async def test_a_patient_is_never_taken_for_staff(build: Build, server: KeyServe
     await refused(verifier, staff_token(iss=ISSUER))
     await refused(verifier, staff_token(aud=AUDIENCE))
     assert counted == ["audience", "audience"]
+
+
+async def test_a_token_for_two_hospitals(build: Build, server: KeyServer) -> None:
+    """A token whose audiences are two tenants' is good at its own issuer's alone, in whatever order they stand."""
+    other = tenant(server.url, "sein", "https://sein.example", audience="sein", identifiers={"local": "zkh"})
+    verifier = build(tenant(server.url), other)
+    for audiences in (["sein", AUDIENCE], [AUDIENCE, "sein"]):
+        assert (await writer(verifier, token(ES, aud=audiences))).tenant.id == "spijkenisse"
+        at_sein = await writer(verifier, token(ES, aud=audiences, iss="https://sein.example"))
+        assert (at_sein.tenant.id, at_sein.identifiers) == ("sein", (Identifier("local", "1234"),))
+    await refused(verifier, token(ES, aud=["sein"]))
+
+
+async def test_a_patients_and_staffs_audience_at_once(build: Build, server: KeyServer) -> None:
+    """A token for both audiences speaks for what its issuer speaks for: nobody is two kinds of caller."""
+    verifier = build(with_staff(server.url))
+    assert isinstance(await verifier.verify(token(ES, aud=[AUDIENCE, "staff"], role="ops")), Writer)
+    assert isinstance(await verifier.verify(staff_token(aud=[AUDIENCE, "staff"])), Staff)
+
+
+CANARY = "kanarie"
+VALUES = st.none() | st.booleans() | st.integers() | st.just(CANARY) | st.text(max_size=8).map(CANARY.__add__)
+ANY = VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.just("sub"), VALUES)
+HARMLESS = st.sampled_from(["name", "zkh", "acr", "amr", "scope"])
+CLAIMED = st.dictionaries(HARMLESS, ANY, max_size=3) | st.dictionaries(
+    HARMLESS | st.sampled_from(["iss", "aud", "sub", "iat", "exp", "bsn", "act", "role"]), ANY, max_size=4
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.booleans(), CLAIMED, st.sampled_from(["k1", "k1", CANARY]), st.sampled_from(["", "", "x"]))
+@example(False, {"name": CANARY, "zkh": CANARY}, "k1", "")
+@example(True, {"name": CANARY, "sub": CANARY}, "k1", "")
+def test_no_token_reaches_a_log(from_staff: bool, claims: dict[str, Any], kid: str, cut: str) -> None:
+    """Whatever a token says and whether it holds or not, no log line, counter or error has it or a word of it."""
+    good = staff_token() if from_staff else token(ES)
+    payload = {**jwt.decode(good, options={"verify_signature": False}), **claims}
+    given = jwt.PyJWS().encode(json.dumps(payload).encode(), ES[1], "ES256", {"kid": kid}) + cut
+    said: list[str] = []
+
+    async def attempt() -> None:
+        jwks = f"file:{key_file()}"
+        async with aiohttp.ClientSession() as http:
+            verifier = TokenVerifier({"spijkenisse": with_staff(jwks)}, http, Clock(), count=said.append)
+            try:
+                said.append(repr(await verifier.verify(given)))
+            except (Unauthenticated, Forbidden) as problem:
+                said.append(f"{problem} {problem!r}")
+
+    with capture_logs() as logged:
+        asyncio.run(attempt())
+    told = " ".join([*said, repr(logged)])
+    assert CANARY not in told
+    assert not any(part in told for part in given.split("."))
+
+
+@cache
+def key_file() -> Path:
+    """The issuers' key set in a file."""
+    path = Path(tempfile.mkdtemp()) / "keys.json"
+    path.write_text(json.dumps({"keys": [jwk(ES, "k1")]}))
+    return path
 
 
 async def test_keys_are_asked_for_once(verifier: TokenVerifier, server: KeyServer, clock: Clock) -> None:

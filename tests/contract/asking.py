@@ -1,0 +1,125 @@
+"""Every operation of contracts/openapi.yaml that asks for a token, and how to ask it about something of somebody's."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from messaging_service.domain.roles import SCOPES_OF, Role, Scope
+from tests.contract.description import HttpDescription
+from tests.contract.http_service import SHORT, Answer, HttpService
+
+DESCRIPTION = HttpDescription()
+OWNER = "owner"
+"""The number of the patient of spijkenisse whose things the others ask for."""
+MARK = "ooievaarsnest"
+"""Stands in what the owner wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation; `scope` is None where it is for patients. `places` are where it takes ids, as (in, name)."""
+
+    method: str
+    path: str
+    scope: Scope | None
+    places: tuple[tuple[str, str], ...]
+    body: Any
+
+    @property
+    def name(self) -> str:
+        """As tests list it."""
+        return f"{self.method} {self.path}"
+
+    def roles(self) -> list[Role]:
+        """The roles that may do it."""
+        return [role for role in Role if self.scope in SCOPES_OF[role]]
+
+    def ask(self, service: HttpService, token: str, ids: Mapping[tuple[str, str], str] | None = None) -> Answer:
+        """The answer to one request about `ids`, or about things that are nowhere; held against the description."""
+        path, query, body = self.path, "", self.body
+        for place in self.places:
+            id = (ids or {}).get(place, "A" * 26)
+            where, name = place
+            if where == "path":
+                path = path.replace(f"{{{name}}}", id)
+            elif ids is not None and where == "query":
+                query += f"{'&' if query else '?'}{name}={id}"
+            elif ids is not None:
+                body = {**body, name: id}
+        answer = service.send(self.method, path + query, message=body, token=token)
+        return DESCRIPTION.hold(self.method, self.path, answer)
+
+
+def operations() -> Iterator[Operation]:
+    """All that ask for a token. Fails on one that these tests cannot ask, and says what is missing."""
+    for method, path, operation in DESCRIPTION.operations():
+        for needed in operation.get("security", DESCRIPTION.document["security"]):
+            ((scheme, scopes),) = needed.items()
+            assert scheme in ("patient", "staff"), f"{method} {path}: teach asking.py the scheme {scheme}"
+            assert len(scopes) == (scheme == "staff"), f"{method} {path}: name the one scope that staff needs"
+            scope = Scope(scopes[0]) if scopes else None
+            yield Operation(method, path, scope, tuple(_places(path, operation)), _body(method, path, operation))
+
+
+def _places(path: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    id = DESCRIPTION.at("components", "schemas", "Id")["pattern"]
+    shared = DESCRIPTION.document["paths"][path].get("parameters", [])
+    for parameter in map(DESCRIPTION.followed, [*shared, *operation.get("parameters", [])]):
+        if parameter["in"] == "path" or DESCRIPTION.followed(parameter["schema"]).get("pattern") == id:
+            yield parameter["in"], parameter["name"]
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        for name, member in DESCRIPTION.followed(media["schema"]).get("properties", {}).items():
+            if DESCRIPTION.followed(member).get("pattern") == id:
+                yield "body", name
+
+
+def _body(method: str, path: str, operation: Mapping[str, Any]) -> Any:
+    """The contract's own example of a body."""
+    if "requestBody" not in operation:
+        return None
+    media = operation["requestBody"]["content"]["application/json"]
+    assert "example" in media or "examples" in media, f"{method} {path}: give its body an example"
+    return media["example"] if "example" in media else next(iter(media["examples"].values()))["value"]
+
+
+def a_message(service: HttpService) -> str:
+    """The id of a filed message of the owner's, which is its thread's as well."""
+    token = service.token(OWNER)
+    id = str(service.post({**SHORT, "body": f"Over het {MARK}."}, token=token).json["id"])
+    service.filed(id, token=token)
+    return id
+
+
+HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
+    ("/v1/messages", "body", "thread"): a_message,
+    ("/v1/messages/{id}", "path", "id"): a_message,
+    ("/v1/threads/{id}", "path", "id"): a_message,
+}
+"""How to have something of the owner's at each place that takes an id: path, where in the request, name."""
+
+
+def things_of_the_owner(service: HttpService, operation: Operation) -> dict[tuple[str, str], str]:
+    """Something of the owner's for each place of the operation; one thing where several places want the same kind."""
+    made: dict[Callable[[HttpService], str], str] = {}
+    found = {}
+    for place in operation.places:
+        key = (operation.path, *place)
+        assert key in HAVING, f"{operation.name}: say in tests/contract/asking.py HAVING how to have one at {place}"
+        if HAVING[key] not in made:
+            made[HAVING[key]] = HAVING[key](service)
+        found[place] = made[HAVING[key]]
+    return found
+
+
+def patient(service: HttpService, number: str, tenant: str = "spijkenisse", **claims: Any) -> str:
+    """A patient's token; of a subject of its own where the tenant's limit on requests is low."""
+    subject = {} if tenant == "spijkenisse" else {"sub": secrets.token_hex(8)}
+    return service.token(number, tenant, **{**subject, **claims})
+
+
+def staff(service: HttpService, role: Role, *scopes: Scope, tenant: str = "spijkenisse", **claims: Any) -> str:
+    """A token of staff, of a subject of its own."""
+    return service.staff_token(role, *scopes, tenant=tenant, **{"sub": secrets.token_hex(8), **claims})

@@ -1,0 +1,146 @@
+"""Who may not: every operation of contracts/openapi.yaml, tried by everybody who must not get through.
+
+Generated from the contract, so a new operation is tried as soon as it is described; one that takes ids fails here until
+tests/contract/asking.py says how to have something of somebody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from messaging_service.domain.roles import SCOPES_OF, Role, Scope
+from tests.contract.asking import (
+    MARK,
+    OWNER,
+    Operation,
+    a_message,
+    operations,
+    patient,
+    staff,
+    things_of_the_owner,
+)
+from tests.contract.http_service import Answer, HttpService, http_service
+from tests.integration.held_answers import problem
+
+EVERY = list(operations())
+FOR_PATIENTS = [operation for operation in EVERY if operation.scope is None]
+FOR_STAFF = [operation for operation in EVERY if operation.scope is not None]
+WITH_IDS = [operation for operation in EVERY if operation.places]
+LISTS = [operation for operation in EVERY if operation.method == "GET" and not operation.places]
+WEAK = {"acr": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", "amr": ["pwd"]}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
+    """The whole service, shared by the tests of this file."""
+    with http_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+def each(operations: list[Operation]) -> pytest.MarkDecorator:
+    """One test for each operation."""
+    return pytest.mark.parametrize("operation", operations, ids=[operation.name for operation in operations])
+
+
+def who_may(service: HttpService, operation: Operation, tenant: str = "spijkenisse", number: str = OWNER) -> str:
+    """A token that the operation takes."""
+    if operation.scope is None:
+        return patient(service, number, tenant)
+    return staff(service, operation.roles()[0], operation.scope, tenant=tenant)
+
+
+def is_let_in(answer: Answer) -> bool:
+    """Whether more was looked at than who asks."""
+    return answer.status not in (401, 403)
+
+
+@each(EVERY)
+def test_without_a_token(service: HttpService, operation: Operation) -> None:
+    """No token, and one that has expired: 401."""
+    kind = service.issuers if operation.scope is None else service.staff
+    claims = {"patient_number": OWNER, "role": Role.OPS, "scope": operation.scope}
+    for token in ("", kind["spijkenisse"].token("somebody", hours=-1, **claims)):
+        assert problem(operation.ask(service, token)) == (401, "unauthenticated")
+
+
+@each(EVERY)
+def test_a_weak_login(service: HttpService, operation: Operation) -> None:
+    """A good token of a login that is weaker than the tenant asks: 403, with the levels that would do (RFC 9470)."""
+    if operation.scope is None:
+        answer = operation.ask(service, patient(service, OWNER, **WEAK))
+        wanted = service.parts.tenants["spijkenisse"].identity.assurance.sufficient
+        assert answer.json["acr_values"] == list(wanted)
+        assert f'acr_values="{" ".join(wanted)}"' in answer.headers["www-authenticate"]
+    else:
+        answer = operation.ask(service, staff(service, operation.roles()[0], operation.scope, **WEAK))
+    assert problem(answer) == (403, "insufficient-user-authentication")
+    assert answer.headers["www-authenticate"].startswith('Bearer error="insufficient_user_authentication"')
+
+
+@each(FOR_PATIENTS)
+def test_staff_is_no_patient(service: HttpService, operation: Operation) -> None:
+    """No role reads or writes as a patient, with all its scopes and with the patient's number in its token."""
+    for role in Role:
+        answer = operation.ask(service, staff(service, role, *Scope, patient_number=OWNER))
+        assert problem(answer) == (403, "forbidden"), role
+
+
+@each(FOR_STAFF)
+def test_a_patient_is_no_staff(service: HttpService, operation: Operation) -> None:
+    """A patient's token with a role and scopes in it opens nothing of staff's."""
+    answer = operation.ask(service, patient(service, OWNER, role=operation.roles()[0], scope=" ".join(Scope)))
+    assert problem(answer) == (403, "forbidden")
+
+
+@each(FOR_STAFF)
+@pytest.mark.parametrize("role", list(Role))
+def test_every_scope_that_is_lacking(service: HttpService, operation: Operation, role: Role) -> None:
+    """A role with every scope but the one needed, and one that never has it with them all: 403 insufficient-scope."""
+    others = [scope for scope in Scope if scope is not operation.scope]
+    given = others if role in operation.roles() else list(Scope)
+    answer = operation.ask(service, staff(service, role, *given))
+    assert problem(answer) == (403, "insufficient-scope")
+    assert f'scope="{operation.scope}"' in answer.headers["www-authenticate"]
+
+
+@each(FOR_STAFF)
+def test_the_scope_alone_is_enough(service: HttpService, operation: Operation) -> None:
+    """The one scope that the contract names is all that it takes, and some role has it."""
+    assert operation.roles()
+    for role in operation.roles():
+        assert is_let_in(operation.ask(service, staff(service, role, operation.scope or Scope.OPEN_ALARMS))), role
+
+
+@each(WITH_IDS)
+def test_ids_of_others(service: HttpService, operation: Operation) -> None:
+    """What is another tenant's or another patient's is not there; the same request finds it for whose it is."""
+    ids = things_of_the_owner(service, operation)
+    strangers = [who_may(service, operation, "sein")]
+    if operation.scope is None:
+        strangers.append(patient(service, "another"))
+    for stranger in strangers:
+        answer = operation.ask(service, stranger, ids)
+        assert problem(answer) == (404, "not-found")
+        assert not any(id.encode() in answer.body for id in ids.values())
+    assert operation.ask(service, who_may(service, operation), ids).status < 300
+
+
+@each(LISTS)
+def test_lists_of_others(service: HttpService, operation: Operation) -> None:
+    """Nothing of one tenant's is in what another tenant, or another patient, is shown."""
+    id = a_message(service)
+    strangers = [who_may(service, operation, "sein")]
+    if operation.scope is None:
+        strangers.append(patient(service, "another"))
+    for stranger in strangers:
+        answer = operation.ask(service, stranger)
+        assert answer.status == 200
+        assert id.encode() not in answer.body
+        assert MARK.encode() not in answer.body
+
+
+def test_every_scope_is_some_roles() -> None:
+    """No scope that nobody can have, and no operation that nobody may do."""
+    assert set(Scope) == {scope for scopes in SCOPES_OF.values() for scope in scopes}
