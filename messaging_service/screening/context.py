@@ -84,7 +84,7 @@ class Judge:
         return max(effects, key=lambda effect: effect.weight)
 
     def _any(self, role: str, first: int, end: int) -> bool:
-        return next(self.findings.within(first, end, self.words[role]), None) is not None
+        return self.findings.holds(first, end, self.words[role])
 
     def _denied(self, hit: Hit, taken: set[int]) -> Effect:
         """Denied by a word before it, through fillers and list items only, or by a phrase right after it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from ahocorasick_rs import AhoCorasick
+
 from messaging_service.screening.copying import FoldedCopy
 from messaging_service.screening.reading import STOPS, Reading
 
@@ -22,16 +24,16 @@ _CLASS = (
     | {ord(sign): "." for sign in "-_.,/~=^:;\\"}
     | {ord(sign): " " for sign in "\n\t\r"}
 )
-_SIGNS = ("a0a", "a@a", "a.a", " 0aaa", " @aa", "a00a", "a@@", " a a a", ".a.a", "a@ ", "a0 ")
-_TRIPLES = tuple(letter * 3 for letter in "abcdefghijklmnopqrstuvwxyz")
+_SIGNS = AhoCorasick(["a0a", "a@a", "a.a", " 0aaa", " @aa", "a00a", "a@@", " a a a", ".a.a", "a@ ", "a0 "])
+_STRETCHED = AhoCorasick([letter * 3 for letter in "abcdefghijklmnopqrstuvwxyz"])
 
 Masked = Mapping[tuple[str, int], Sequence[str]]
 
 
 def seems_disguised(folded: str) -> bool:
-    """Whether the folded text shows any sign of hidden words; a few substring searches."""
-    classes = folded.translate(_CLASS)
-    return any(sign in classes for sign in _SIGNS) or any(triple in folded for triple in _TRIPLES)
+    """Whether the folded text shows any sign of hidden words; two passes."""
+    signs = _SIGNS.find_matches_as_indexes(folded.translate(_CLASS))
+    return bool(signs or _STRETCHED.find_matches_as_indexes(folded))
 
 
 def disguised_reading(copy: FoldedCopy, masked: Masked, spelling: Mapping[str, str]) -> Reading:

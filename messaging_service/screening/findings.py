@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
-from messaging_service.screening.numbers import Numbers, in_any
+from messaging_service.screening.numbers import Number, Numbers, in_any
 from messaging_service.screening.reading import Reading
 from messaging_service.screening.terms import NUMBER, Slot, TermTable
 from messaging_service.screening.typos import Typos
@@ -18,16 +18,20 @@ Hit = tuple[int, int]
 class Findings:
     """The terms found in `reading`, by word: `at[i]` holds (term, last word) of each that starts there."""
 
-    __slots__ = ("at", "numbers", "places", "present", "read", "reading", "terms")
+    __slots__ = ("_spots", "_where", "at", "numbers", "places", "read", "reading", "terms")
 
-    def __init__(self, reading: Reading, at: dict[int, list[Hit]], present: int, numbers: Numbers) -> None:
+    def __init__(self, reading: Reading, at: dict[int, list[Hit]], numbers: Numbers) -> None:
         self.reading = reading
         self.at = at
-        self.present = present
         self.numbers = numbers
-        self.terms = frozenset(term for hits in at.values() for term, _ in hits)
         self.places: dict[int, list[Hit]] = {}
-        self.read: dict[int, tuple[float | None, str, bool]] = {}
+        self.read: dict[int, Number] = {}
+        self._where: dict[int, list[Hit]] = {}
+        for word, hits in at.items():
+            for term, last in hits:
+                self._where.setdefault(term, []).append((word, last))
+        self.terms = frozenset(self._where)
+        self._spots: dict[int, list[Hit]] = {}
 
     def starting(self, word: int, slot: Slot) -> Hit | None:
         """The first and last word of a term of `slot` that starts at `word`."""
@@ -40,17 +44,27 @@ class Findings:
         """Whether the number at `word` is one that `slot` asks for."""
         return not slot.numbers or in_any(self._number(word), slot.numbers)
 
-    def _number(self, word: int) -> tuple[float | None, str, bool]:
+    def _number(self, word: int) -> Number:
         if word not in self.read:
             self.read[word] = self.numbers.read(self.reading.words, word)
         return self.read[word]
 
-    def within(self, first: int, end: int, terms: frozenset[int]) -> Iterator[Hit]:
+    def within(self, first: int, end: int, terms: frozenset[int]) -> list[Hit]:
         """The terms of `terms` that start from word `first` up to `end`, in order."""
-        for word in range(first, end):
-            for term, last in self.at.get(word, ()):
-                if term in terms:
-                    yield word, last
+        spots = self._of(terms)
+        return spots[bisect_left(spots, (first,)) : bisect_left(spots, (end,))] if spots else spots
+
+    def holds(self, first: int, end: int, terms: frozenset[int]) -> bool:
+        """Whether some term of `terms` starts from word `first` up to `end`."""
+        spots = self._of(terms)
+        at = bisect_left(spots, (first,)) if spots else 0
+        return at < len(spots) and spots[at][0] < end
+
+    def _of(self, terms: frozenset[int]) -> list[Hit]:
+        """Where any of `terms` stands; `terms` belongs to the lexicon, and its identity names it."""
+        if id(terms) not in self._spots:
+            self._spots[id(terms)] = sorted(hit for term in terms & self.terms for hit in self._where[term])
+        return self._spots[id(terms)]
 
     def anywhere(self, slot: Slot) -> list[Hit]:
         """Every place in the whole text where a term of `slot` stands."""
@@ -60,12 +74,11 @@ class Findings:
 
     def _look_everywhere(self, slot: Slot) -> list[Hit]:
         wanted = slot.terms & self.terms
-        if not wanted:
-            return []
         if len(wanted) == 1 and NUMBER not in wanted:
             (only,) = wanted
-            return sorted((word, last) for word, hits in self.at.items() for term, last in hits if term == only)
-        return [hit for word in sorted(self.at) if (hit := self.starting(word, slot)) is not None]
+            return sorted(self._where[only])
+        words = sorted({word for term in wanted for word, _ in self._where[term]})
+        return [hit for word in words if (hit := self.starting(word, slot)) is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +86,40 @@ class Finder:
     """The compiled search: one automaton over the patterns of all terms of all languages."""
 
     automaton: AhoCorasick
-    patterns: Sequence[tuple[int, int, int, bool]]
-    masks: Sequence[int]
+    table: TermTable
     typos: Typos
     numbers: Numbers
+
+    @property
+    def terms(self) -> int:
+        """How many terms there are."""
+        return len(self.table.lengths)
 
     def find(self, reading: Reading) -> Findings:
         """Search `reading` once, then look up its unknown long words for spelling mistakes."""
         at: dict[int, list[Hit]] = {}
-        present = 0
         offsets = {start: index for index, start in enumerate(reading.starts)}
-        patterns = self.patterns
+        patterns, term_of, lengths = self.table.patterns, self.table.term_of, self.table.lengths
         for pattern, start, _ in self.automaton.find_matches_as_indexes(reading.copy, overlapping=True):
-            term, more, mask, at_word_start = patterns[pattern]
-            word = offsets[start + 1] if at_word_start else reading.word_at(start)
-            present |= mask
+            term = term_of[pattern]
+            word = offsets[start + 1] if patterns[pattern][0] == " " else reading.word_at(start)
+            hit = term, word + lengths[term] - 1
             if word in at:
-                at[word].append((term, word + more))
+                at[word].append(hit)
             else:
-                at[word] = [(term, word + more)]
+                at[word] = [hit]
         for word, term in self.typos.found(reading.words, at):
             at.setdefault(word, []).append((term, word))
-            present |= self.masks[term]
-        return Findings(reading, at, present, self.numbers)
+        return Findings(reading, at, self.numbers)
+
+    def terms_in(self, sentence: str) -> list[int]:
+        """The terms that stand in a piece of a reading's copy, as often as they do."""
+        term_of = self.table.term_of
+        return [
+            term_of[pattern] for pattern, _, _ in self.automaton.find_matches_as_indexes(sentence, overlapping=True)
+        ]
 
 
-def compile_finder(table: TermTable, masks: Mapping[int, int], typos: Typos, numbers: Numbers) -> Finder:
-    """Build the automaton for every term in `table`; `masks` says which rule parts a term serves."""
-    return Finder(
-        automaton=AhoCorasick(table.patterns),
-        patterns=tuple(
-            (term, table.lengths[term] - 1, masks.get(term, 0), pattern.startswith(" "))
-            for pattern, term in zip(table.patterns, table.term_of, strict=True)
-        ),
-        masks=tuple(masks.get(term, 0) for term in range(len(table.lengths))),
-        typos=typos,
-        numbers=numbers,
-    )
+def compile_finder(table: TermTable, typos: Typos, numbers: Numbers) -> Finder:
+    """Build the automaton for every term in `table`."""
+    return Finder(AhoCorasick(table.patterns, store_patterns=False), table, typos, numbers)

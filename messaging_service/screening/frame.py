@@ -92,7 +92,7 @@ class Frame:
         stops = (".", ",", "?") if "?" in read else (".", "?")
         starts = [0, *(index + 1 for index, word in enumerate(read) if word in stops)]
         openers = self.words["opens_question"]
-        return any(next(self.findings.within(start, start + 1, openers), None) for start in starts)
+        return any(self.findings.holds(start, start + 1, openers) for start in starts)
 
     @cached_property
     def _going_on(self) -> bool:

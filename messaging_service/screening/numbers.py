@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from messaging_service.screening.terms import NumberRange
 
+Number = tuple[float | None, str, bool]
+"""A value, its canonical unit, and whether it is bare: digits without a unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
@@ -15,7 +18,7 @@ class Numbers:
     words: Mapping[str, float]
     units: Mapping[str, tuple[str, float]]
 
-    def read(self, words: Sequence[str], index: int) -> tuple[float | None, str, bool]:
+    def read(self, words: Sequence[str], index: int) -> Number:
         """The number at `words[index]`, its canonical unit (`uur` counts 60 minutes), and whether it is bare.
 
         Bare are digits without a unit; `een` without a unit is an article, not a one.
@@ -27,7 +30,7 @@ class Numbers:
         return (None if value is None else value * factor), unit, bool(digits) and not unit
 
 
-def in_any(number: tuple[float | None, str, bool], ranges: Sequence[NumberRange]) -> bool:
+def in_any(number: Number, ranges: Sequence[NumberRange]) -> bool:
     """Whether `number`, as `Numbers.read` gives it, lies in one of `ranges`."""
     value, unit, bare = number
     return value is not None and any(

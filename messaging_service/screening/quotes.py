@@ -15,6 +15,8 @@ def quoted_spans(text: str) -> list[tuple[int, int]]:
     A text that is nothing but a quotation quotes nobody: then there are none. Straight single marks are left
     alone, for they are apostrophes too.
     """
+    if not any(mark in text for mark in _CLOSING):
+        return []
     spans = list(_pairs(text))
     outside = len(text) - sum(end - start for start, end in spans)
     return spans if outside >= _OWN_LETTERS else []

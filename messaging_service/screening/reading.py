@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
+
+from ahocorasick_rs import AhoCorasick
 
 from messaging_service.screening.copying import FoldedCopy
 
@@ -15,13 +18,14 @@ _MARKS = {ord(c): " " for c in "\"'`´‘’‚‛“”„«»()[]{}<>*#@&$€�
 _MARKS |= {point: " " for point in range(0x20) if point != 10}
 _MARKS |= {ord("!"): ".", ord(";"): ".", ord(":"): ",", ord("¿"): " ", ord("…"): ".", ord("("): ",", ord(")"): ","}
 _DECIMAL = "\x7f"
-_DIGITS = frozenset("0123456789")
+_BEFORE_DIGIT = AhoCorasick([f"{sign}{digit}" for sign in ".," for digit in "0123456789"])
 _ABBREVIATED = {
     f" {word}.": f" {word} " for word in ("dr", "drs", "mw", "mevr", "dhr", "prof", "mr", "mrs", "st", "nr")
 }
+_ABBREVIATIONS = AhoCorasick(list(_ABBREVIATED))
 
 
-@dataclass(slots=True)
+@dataclass
 class Reading:
     """Words and stops in order; `copy` is them joined by single blanks, with one before and one after.
 
@@ -33,16 +37,29 @@ class Reading:
     source: FoldedCopy
     spelling: Mapping[str, str]
     places: list[tuple[int, int]] | None = None
-    copy: str = field(init=False)
-    starts: list[int] = field(init=False)
-    breaks: list[int] = field(init=False)
 
-    def __post_init__(self) -> None:
-        usual = self.spelling.get
-        written = [usual(word, word) for word in self.words]
-        self.copy = f" {' '.join(written)} "
-        self.starts = list(accumulate((len(word) + 1 for word in written), initial=1))
-        self.breaks = [index for index, word in enumerate(self.words) if word in STOPS]
+    @cached_property
+    def copy(self) -> str:
+        """The words as `spelling` writes them."""
+        return f" {' '.join(self._written)} "
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each word begins in `copy`."""
+        return list(accumulate((len(word) + 1 for word in self._written), initial=1))
+
+    @cached_property
+    def breaks(self) -> list[int]:
+        """Which words are stops."""
+        return [index for index, word in enumerate(self.words) if word in STOPS]
+
+    @cached_property
+    def _written(self) -> list[str]:
+        return list(map(self.spelling.get, self.words, self.words))
+
+    def sentences(self) -> list[str]:
+        """`copy` cut after each stop, each piece with blanks around it; a second stop in a row cuts nothing."""
+        return self.copy.replace(" . ", " . \n ").replace(" ? ", " ? \n ").split("\n")
 
     def word_at(self, offset: int) -> int:
         """The index of the word that covers `offset` in the copy."""
@@ -71,15 +88,15 @@ def mark_stops(text: str) -> str:
     if "\n" in text:
         text = _break_lines(text)
     text = _without_title_stops(text.translate(_MARKS))
-    if _has_decimal(text):
-        text = _protect_decimals(text)
-    text = text.replace(".", " . ").replace(",", " , ").replace("?", " ? ")
+    text = _protect_decimals(text).replace(".", " . ").replace(",", " , ").replace("?", " ? ")
     return text.replace(_DECIMAL, ".") if _DECIMAL in text else text
 
 
 def _without_title_stops(text: str) -> str:
     """`dr. vos` is one sentence: the stop of a short form goes."""
     padded = f" {text}"
+    if not _ABBREVIATIONS.find_matches_as_indexes(padded):
+        return text
     for short, bare in _ABBREVIATED.items():
         if short in padded:
             padded = padded.replace(short, bare)
@@ -96,16 +113,14 @@ def _break_lines(text: str) -> str:
     return "".join(joined)
 
 
-def _has_decimal(text: str) -> bool:
-    return ("," in text or "." in text) and not _DIGITS.isdisjoint(text)
-
-
 def _protect_decimals(text: str) -> str:
     """Keep `39,5` and `39.5` one word by a stand-in for the sign between two digits."""
+    signs = [at for _, at, _ in _BEFORE_DIGIT.find_matches_as_indexes(text) if text[at - 1 : at].isdigit()]
+    if not signs:
+        return text
     characters = list(text)
-    for index in range(1, len(text) - 1):
-        if text[index] in ".," and text[index - 1].isdigit() and text[index + 1].isdigit():
-            characters[index] = _DECIMAL
+    for at in signs:
+        characters[at] = _DECIMAL
     return "".join(characters)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources.abc import Traversable
 
@@ -19,6 +19,7 @@ from messaging_service.screening.numbers import Numbers
 from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
+from messaging_service.screening.sieve import Sieve
 from messaging_service.screening.terms import NUMBER, TermTable
 from messaging_service.screening.typos import index_typos
 from messaging_service.screening.verdict import QUOTED, Match, Verdict, conclude, refuses
@@ -38,9 +39,10 @@ class Screener:
         self.lexicon = lexicon
         self._fold = table.fold_table
         self._finder = _finder(lexicon, table)
-        self._keyed = _by_key(lexicon, len(table.lengths))
+        self._sieve = Sieve(lexicon.rules, self._finder)
         self._refusing = frozenset(rule.id for rule in lexicon.rules if rule.refuses)
         self._masked = _masked(lexicon.maskable)
+        self._nothing = conclude((), self._refusing, lexicon.version)
 
     @classmethod
     def load(cls) -> Screener:
@@ -72,6 +74,8 @@ class Screener:
         matches = self._judge(reading)
         if seems_disguised(copy.text):
             matches += self._judge(disguised_reading(copy, self._masked, self.lexicon.spelling))
+        if not matches:
+            return self._nothing
         matches = _own_language_first(_distinct(matches), self._language(reading, language))
         matches = self._without_abuse(_passed_on(matches, quoted_spans(text)))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
@@ -102,16 +106,21 @@ class Screener:
         return folded_copy(text, self._fold)
 
     def _judge(self, reading: Reading) -> list[Match]:
+        rules = self._sieve.candidates(reading)
+        return self._judged(reading, rules) if rules else []
+
+    def _judged(self, reading: Reading, rules: Sequence[Rule]) -> list[Match]:
         findings = self._finder.find(reading)
         judges: dict[str, Judge] = {}
         settled: set[tuple[int, int]] = set()
         matches = []
-        for rule, key in self._candidates(findings):
+        for rule, key in _at_their_keys(rules, findings):
             place = (id(rule), reading.sentence(key[0])[0])
             if place in settled:
                 continue
-            words = self.lexicon.context.get(rule.language, _NO_CONTEXT)
-            judge = judges.setdefault(rule.language, Judge(findings, words))
+            if rule.language not in judges:
+                judges[rule.language] = Judge(findings, self.lexicon.context.get(rule.language, _NO_CONTEXT))
+            judge = judges[rule.language]
             if judge.passes_over(rule):
                 continue
             match = _match(rule, key, findings, judge)
@@ -121,14 +130,18 @@ class Screener:
                     settled.add(place)
         return matches
 
-    def _candidates(self, findings: Findings) -> Iterator[tuple[Rule, Hit]]:
-        """The rules all of whose parts occur somewhere, at each place where their key stands."""
-        present = findings.present
-        for word, hits in findings.at.items():
-            for term, last in hits:
-                for need, rule in self._keyed[term]:
-                    if need & present == need and (term != NUMBER or findings.number_fits(word, rule.parts[rule.key])):
-                        yield rule, (word, last)
+
+def _at_their_keys(rules: Sequence[Rule], findings: Findings) -> Iterator[tuple[Rule, Hit]]:
+    """Each rule at each place where its key stands, in the order of the text."""
+    keyed: dict[int, list[Rule]] = {}
+    for rule in rules:
+        for term in findings.terms & rule.parts[rule.key].terms:
+            keyed.setdefault(term, []).append(rule)
+    for word, hits in findings.at.items():
+        for term, last in hits:
+            for rule in keyed.get(term, ()):
+                if term != NUMBER or findings.number_fits(word, rule.parts[rule.key]):
+                    yield rule, (word, last)
 
 
 def _match(rule: Rule, key: Hit, findings: Findings, judge: Judge) -> Match | None:
@@ -159,11 +172,9 @@ def _effect(rule: Rule, hits: Sequence[Hit], findings: Findings, judge: Judge) -
         return _IDIOM
     if rule.unless:
         first, end = findings.reading.sentence(hits[rule.key][0])
-        if next(findings.within(first, end, rule.unless), None) is not None:
+        if findings.holds(first, end, rule.unless):
             return _EXCEPTION
-    if rule.unless_anywhere and any(
-        term in rule.unless_anywhere for found in findings.at.values() for term, _ in found
-    ):
+    if not rule.unless_anywhere.isdisjoint(findings.terms):
         return _EXCEPTION
     return judge.effect(rule, hits)
 
@@ -209,39 +220,12 @@ def _distinct(matches: list[Match]) -> list[Match]:
     return list(best.values())
 
 
-def _slot_bits(lexicon: Lexicon) -> Mapping[frozenset[int], int]:
-    bits: dict[frozenset[int], int] = {}
-    for rule in lexicon.rules:
-        for part in rule.parts:
-            bits.setdefault(part.terms, 1 << len(bits))
-    return bits
-
-
-def _need(rule: Rule, bits: Mapping[frozenset[int], int]) -> int:
-    need = 0
-    for part in rule.parts:
-        need |= bits[part.terms]
-    return need
-
-
-def _by_key(lexicon: Lexicon, terms: int) -> list[list[tuple[int, Rule]]]:
-    bits = _slot_bits(lexicon)
-    keyed: list[list[tuple[int, Rule]]] = [[] for _ in range(terms)]
-    for rule in lexicon.rules:
-        need = _need(rule, bits)
-        for term in rule.parts[rule.key].terms:
-            keyed[term].append((need, rule))
-    return keyed
-
-
 def _finder(lexicon: Lexicon, table: TermTable) -> Finder:
-    masks: dict[int, int] = {}
-    for terms, bit in _slot_bits(lexicon).items():
-        for term in terms:
-            masks[term] = masks.get(term, 0) | bit
     content = {term for rule in lexicon.rules for part in rule.parts for term in part.terms} - {NUMBER}
-    typos = index_typos(((w, t) for w, t in table.whole_words() if t in content), lexicon.not_typos)
-    return compile_finder(table, masks, typos, Numbers(lexicon.number_words, lexicon.units))
+    words = list(table.whole_words())
+    known = frozenset(word for word, _ in words) - lexicon.spelling.keys()
+    typos = index_typos(((word, term) for word, term in words if term in content), lexicon.not_typos, known)
+    return compile_finder(table, typos, Numbers(lexicon.number_words, lexicon.units))
 
 
 def _masked(words: frozenset[str]) -> dict[tuple[str, int], list[str]]:

@@ -17,26 +17,39 @@ _KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Typos:
-    """Long single-word terms by their first and last half; `exempt` are real words that look like one."""
+    """Long single-word terms by their first and last half; `exempt` are real words that look like one.
+
+    `known` are words that no text can hold without a term being found at them.
+    """
 
     heads: Mapping[str, Sequence[tuple[str, int]]]
     tails: Mapping[str, Sequence[tuple[str, int]]]
     exempt: frozenset[str]
+    known: frozenset[str]
     settled: dict[str, frozenset[int]] = field(default_factory=dict)
 
     def found(self, words: Sequence[str], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
         """(word index, term) for every word that is not in `known` and lies close to a term."""
         for index, word in enumerate(words):
-            if _SHORTEST <= len(word) <= _LONGEST and index not in known and word not in self.exempt:
-                for term in self._known_or_close(word):
+            if len(word) >= _SHORTEST and index not in known:
+                for term in self._settled(word):
                     yield index, term
 
-    def _known_or_close(self, word: str) -> frozenset[int]:
+    def guessed(self, words: Sequence[str]) -> set[int]:
+        """The terms that `found` may find at most, whatever it is told to be known."""
+        close: set[int] = set()
+        for word in words:
+            if len(word) >= _SHORTEST and word not in self.known:
+                close |= self._settled(word)
+        return close
+
+    def _settled(self, word: str) -> frozenset[int]:
         """What `word` is close to, kept for the words that come again; rare ones are not kept for ever."""
         if word not in self.settled:
             if len(self.settled) >= _KEPT:
                 self.settled.clear()
-            self.settled[word] = frozenset(self._close(word))
+            apart = len(word) > _LONGEST or word in self.exempt
+            self.settled[word] = frozenset() if apart else frozenset(self._close(word))
         return self.settled[word]
 
     def _close(self, word: str) -> set[int]:
@@ -47,7 +60,7 @@ class Typos:
         return close
 
 
-def index_typos(terms: Iterable[tuple[str, int]], exempt: frozenset[str]) -> Typos:
+def index_typos(terms: Iterable[tuple[str, int]], exempt: frozenset[str], known: frozenset[str]) -> Typos:
     """Index the single-word terms (written form, number) that are long enough for a mistake to be plain."""
     heads: dict[str, list[tuple[str, int]]] = {}
     tails: dict[str, list[tuple[str, int]]] = {}
@@ -55,7 +68,7 @@ def index_typos(terms: Iterable[tuple[str, int]], exempt: frozenset[str]) -> Typ
         if _SHORTEST <= len(written) <= _LONGEST and written.isalpha():
             heads.setdefault(written[: len(written) // 2], []).append((written, term))
             tails.setdefault(written[-(len(written) // 2) :], []).append((written, term))
-    return Typos(heads, tails, exempt)
+    return Typos(heads, tails, exempt, known)
 
 
 def near(word: str, term: str) -> bool:
