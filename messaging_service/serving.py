@@ -88,6 +88,7 @@ def _context(parts: Parts, journal: Journal) -> Context:
     return Context(
         submit=submit,
         reader=reader,
+        break_glass=parts.break_glass(),
         verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token),
         checks=checks(parts),
         metrics=parts.metrics,

@@ -32,6 +32,7 @@ class OnCallChannels(OnCall):
         http: aiohttp.ClientSession,
         clock: Clock,
         *,
+        public_url: str,
         smtp: str | None,
         mail_from: str,
         count: Callable[[str, str], None],
@@ -43,6 +44,7 @@ class OnCallChannels(OnCall):
             tenant: its [on_call] table says whom to tell.
             http: for the webhook.
             clock: the time that is signed.
+            public_url: the gateway's address, for the link where the tenant's file gives none.
             smtp: see `MailServer.of`; without it no mail can be sent.
             mail_from: the sender's address.
             count: called with the channel (`webhook`, `email`) and its outcome (`taken`, `partly`, `failed`).
@@ -53,14 +55,15 @@ class OnCallChannels(OnCall):
                 addresses are given and no mail server is.
         """
         self._count = count
+        link = tenant.on_call.link or f"{public_url}/v1/alarms/{{message}}/opening"
         self._channels: dict[str, Channel] = {}
         self._under_way: set[asyncio.Task[bool]] = set()
         if tenant.on_call.webhook:
-            self._channels["webhook"] = _Webhook(tenant, http, clock)
+            self._channels["webhook"] = _Webhook(tenant, http, clock, link)
         if tenant.on_call.email:
             if not smtp:
                 raise SettingInvalid(f"{tenant.id}: [on_call] email needs MESSAGING_SMTP")
-            self._channels["email"] = Letters(tenant, MailServer.of(smtp), mail_from, clock, tls)
+            self._channels["email"] = Letters(tenant, MailServer.of(smtp), mail_from, clock, link, tls)
 
     async def page(self, alarm: Alarm) -> None:
         """See `OnCall`: all channels at once, back with the first that took it; the slower ones go on.
@@ -98,7 +101,7 @@ class OnCallChannels(OnCall):
 class _Webhook:
     """A Standard Webhook of type `alarm.raised`: identifiers only."""
 
-    def __init__(self, tenant: Tenant, http: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(self, tenant: Tenant, http: aiohttp.ClientSession, clock: Clock, link: str) -> None:
         settings = tenant.on_call
         if not settings.secret:
             raise SettingInvalid(f"{tenant.id}: [on_call] webhook needs a secret")
@@ -106,6 +109,7 @@ class _Webhook:
         self._secret = WebhookSecret(settings.secret, f"{tenant.id}: [on_call] secret")
         self._http = http
         self._clock = clock
+        self._link = link
 
     async def __call__(self, alarm: Alarm) -> str:
         facts = {
@@ -113,6 +117,7 @@ class _Webhook:
             "thread": alarm.thread,
             "message": alarm.message,
             "count": alarm.count,
+            "link": self._link.replace("{message}", alarm.message),
         }
         body = msgspec.json.encode({"type": "alarm.raised", "timestamp": alarm.accepted_at, "data": facts})
         headers = self._secret.headers(f"alarm.{alarm.thread}.{alarm.message}", self._clock(), body)

@@ -33,8 +33,10 @@ Er is een spoedbericht van een patiënt van {name}.
 
 Ontvangen:  {since}
 Bericht:    {message}
+Openen:     {link}
 
-Open het bericht nu in de inbox van het EPD, beoordeel het en neem zo nodig contact op met de patiënt.
+Open het bericht nu in de inbox van het EPD, beoordeel het en neem zo nodig contact op met de patiënt. Is het daar
+niet, of is het EPD niet bereikbaar, open het dan via de link hierboven; dat wordt vastgelegd.
 Bevestig daarna het alarm. Staat het bericht {minutes} minuten na ontvangst niet in het EPD, bel dan de
 beheerder en noem het nummer van het bericht. Antwoorden op deze e-mail worden niet gelezen.
 
@@ -44,8 +46,10 @@ There is an urgent message from a patient of {name}.
 
 Received:   {since}
 Message:    {message}
+Open it:    {link}
 
-Open the message in the EPD inbox now, assess it and contact the patient if needed.
+Open the message in the EPD inbox now, assess it and contact the patient if needed. If it is not there, or the EPD
+cannot be reached, open it by the link above; that is recorded.
 Then acknowledge the alarm. If the message is not in the EPD {minutes} minutes after it was received, call
 operations and give them its number. Answers to this e-mail are not read.
 """
@@ -85,7 +89,7 @@ class Letters:
     """A short letter in Dutch and English that says that, since when and what to do."""
 
     def __init__(
-        self, tenant: Tenant, server: MailServer, sender: str, clock: Clock, tls: ssl.SSLContext | None
+        self, tenant: Tenant, server: MailServer, sender: str, clock: Clock, link: str, tls: ssl.SSLContext | None
     ) -> None:
         self._tenant = tenant
         self._server = server
@@ -94,6 +98,7 @@ class Letters:
         if not self._domain:
             raise SettingInvalid("MESSAGING_MAIL_FROM: an address with a domain is wanted")
         self._clock = clock
+        self._link = link
         self._tls = tls
 
     async def __call__(self, alarm: Alarm) -> str:
@@ -127,6 +132,7 @@ class Letters:
             "name": " ".join(self._tenant.name.split()),
             "since": f"{received:%Y-%m-%d %H:%M %Z}",
             "message": alarm.message,
+            "link": self._link.replace("{message}", alarm.message),
             "minutes": self._tenant.due.urgent_minutes,
         }
         letter = EmailMessage()

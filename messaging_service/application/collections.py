@@ -31,6 +31,10 @@ FILINGS = Collection(
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
+HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
+OPENINGS = Collection(
+    "openings", (Index("of_message", ("message", "at")), Index("by_time", ("tenant", "at"))), shard_key="message"
+)
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
 JOURNAL = Collection("journal", (Index("by_state", ("state", "order")),))
@@ -53,6 +57,8 @@ ALL = (
     CHANGES,
     PARKED,
     ALARMS,
+    HELD,
+    OPENINGS,
     ALERTS,
     RUNS,
     JOURNAL,

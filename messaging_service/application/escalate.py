@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from messaging_service.application.codec import Outgoing, from_document, outgoing, read_event, to_document
-from messaging_service.application.collections import ALARMS
+from messaging_service.application.collections import ALARMS, HELD
 from messaging_service.application.ports import Alarm, Clock, DocumentStore, Envelope, OnCall
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, MessageFault, StoreDown
@@ -30,6 +30,17 @@ class StoredAlarm:
     def answers_for(self, now: int) -> bool:
         """Whether a message that comes now is counted under this alarm instead of ringing."""
         return self.state == "open" and now - self.raised_at < _COUNTED_FOR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """An urgent message that was refused and told on-call of all the same; `sealed` for transit, `at` accepted."""
+
+    id: str
+    tenant: str
+    thread: str
+    at: int
+    sealed: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -72,6 +83,8 @@ class Escalate:
             await duty.on_call.page(alarm)
         if known is None or event.message not in known.messages:
             await self._record(event)
+        if event.sealed:
+            await self._hold(event)
 
     async def _open_alarm(self, thread: str) -> StoredAlarm | None:
         try:
@@ -86,6 +99,14 @@ class Escalate:
             await self._add(event)
         except StoreDown:
             return  # on-call is told; a record that is missing only lets a next message of the thread ring again
+
+    async def _hold(self, event: MessageAccepted) -> None:
+        """Keep a message that was refused, so that on-call can open it; nobody else ever does."""
+        held = HeldMessage(event.message, event.tenant, event.thread, event.accepted_at, event.sealed)
+        try:
+            await self._store.insert(HELD, [to_document(held)])
+        except StoreDown:
+            return  # its writer was told that it was refused, and to call
 
     async def _add(self, event: MessageAccepted) -> None:
         fresh = StoredAlarm(event.thread, event.tenant, "open", self._clock(), (event.message,))

@@ -179,6 +179,11 @@ class Reader:
         await self._access_log.record(entry)
 
 
+def state_of(filing: Filing | None) -> State:
+    """How far a stored message is."""
+    return _STATES[filing.state] if filing else State.PERSISTED
+
+
 def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> MessageView:
     if message.kind == REPLY:
         return _reply_view(patient, message)
@@ -186,7 +191,7 @@ def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> Me
     return MessageView(
         id=message.id,
         thread=message.thread,
-        state=_STATES[filing.state] if filing else State.PERSISTED,
+        state=state_of(filing),
         accepted_at=message.accepted_at,
         filed_at=filing.filed_at if filing else 0,
         care_team=message.care_team,

@@ -134,7 +134,7 @@ class Submit:
         except Refusal:
             if triage.urgent:  # the writer may not post, yet somebody must know
                 event = self._event(command, judged, accepted, number=0, checked=False)
-                await self._confirm([self._escalate(event, {"traceparent": command.traceparent})])
+                await self._confirm([self._escalate(event, {"traceparent": command.traceparent}, held=triage.alarm)])
             raise
         await self._publish(command, judged, accepted, checked)
         return accepted
@@ -248,6 +248,9 @@ class Submit:
             sealed=sealed,
         )
 
-    def _escalate(self, event: MessageAccepted, trace: Mapping[str, str]) -> Outgoing:
-        """The escalate step needs to know that and where, not what: it gets the event without its content."""
-        return outgoing(escalate_queue(event.tenant), replace(event, sealed=b""), trace)
+    def _escalate(self, event: MessageAccepted, trace: Mapping[str, str], *, held: bool = False) -> Outgoing:
+        """The escalate step needs to know that and where, not what: it gets the event without its content.
+
+        With `held` the message is refused, so that step alone has it: it keeps the content, sealed, for on-call.
+        """
+        return outgoing(escalate_queue(event.tenant), event if held else replace(event, sealed=b""), trace)

@@ -15,6 +15,7 @@ from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.acknowledge import ApplicationAcknowledgement
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.care import CareFeed
 from messaging_service.application.changes import Changes
 from messaging_service.application.correct import Correct
@@ -83,6 +84,17 @@ class Parts:
     def mend(self) -> Mend:
         """What operations do with parked messages."""
         return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def break_glass(self) -> BreakGlass:
+        """What lets on-call open an urgent message."""
+        return BreakGlass(
+            store=self.store,
+            patients=self.patients,
+            threads=self.threads,
+            keyring=self.keyring,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
 
     def correct(self) -> Correct:
         """What corrects and withdraws filed messages."""
@@ -169,7 +181,13 @@ class Parts:
         duties = {}
         for tenant in self.tenants.values():
             channels = OnCallChannels(
-                tenant, self.http, self.clock, smtp=settings.smtp, mail_from=settings.mail_from, count=count
+                tenant,
+                self.http,
+                self.clock,
+                public_url=settings.public_url.rstrip("/"),
+                smtp=settings.smtp,
+                mail_from=settings.mail_from,
+                count=count,
             )
             self.closing.push_async_callback(channels.close)
             duties[tenant.id] = Duty(tenant, channels)

@@ -10,6 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from messaging_service.adapters.metrics import Metrics
+from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit
@@ -33,6 +34,7 @@ class Context:
 
     submit: Submit
     reader: Reader
+    break_glass: BreakGlass
     verifier: Verifier
     checks: Checks
     metrics: Metrics

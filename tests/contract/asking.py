@@ -9,7 +9,7 @@ from typing import Any
 
 from messaging_service.domain.roles import SCOPES_OF, Role, Scope
 from tests.contract.description import HttpDescription
-from tests.contract.http_service import SHORT, Answer, HttpService
+from tests.contract.http_service import SHORT, URGENT, Answer, HttpService
 
 DESCRIPTION = HttpDescription()
 OWNER = "owner"
@@ -93,7 +93,16 @@ def a_message(service: HttpService) -> str:
     return id
 
 
+def an_alarm(service: HttpService) -> str:
+    """The id of an urgent message of the owner's."""
+    token = service.token(OWNER)
+    id = str(service.post({**SHORT, "body": f"{URGENT}, over het {MARK}."}, token=token).json["id"])
+    service.filed(id, token=token)
+    return id
+
+
 HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
+    ("/v1/alarms/{id}/opening", "path", "id"): an_alarm,
     ("/v1/messages", "body", "thread"): a_message,
     ("/v1/messages/{id}", "path", "id"): a_message,
     ("/v1/threads/{id}", "path", "id"): a_message,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from messaging_service.application import collections
+from messaging_service.application.ports import Envelope
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueRefused, StoreDown
 from messaging_service.domain.message import Identifier
-from tests.contract.http_service import LIMITED, PROHIBITED, SHORT, URGENT, HttpService, http_service
+from tests.contract.http_service import LIMITED, PROHIBITED, SHORT, URGENT, Answer, HttpService, http_service, until
 from tests.integration.held_answers import (
     DESCRIPTION,
     MESSAGE,
@@ -171,18 +173,79 @@ def test_blocked(service: HttpService) -> None:
 ])  # fmt: skip
 def test_urgent_of_one_who_may_not_write(service: HttpService, claims: dict[str, object], refused: str) -> None:
     """A login that is too weak, or of somebody who acts unregistered: refused, nothing stored; an urgent text raises
-    the alarm all the same, without its content, and shows the notice that fits it."""
+    the alarm all the same, its content sealed, and shows the notice that fits it."""
     token = service.token("weak", **claims)
     before = len(service.published)
     assert problem(posted(service, token=token)) == (403, refused)
-    assert service.published[before:] == []
+    assert accepted_since(service, before) == []
     urgent = posted(service, {**SHORT, "body": URGENT}, token=token)
     assert problem(urgent) == (403, refused)
     assert "Wacht niet op antwoord" in urgent.json["notice"]["text"]
-    first, envelope = service.published[before]
-    assert first == "escalate.spijkenisse"
+    ((queue, envelope),) = accepted_since(service, before)
+    assert queue == "escalate.spijkenisse"
     assert URGENT.encode() not in envelope.body
     assert got(service, THREADS, THREADS, token=service.token("weak")).json["threads"] == []
+
+
+def accepted_since(service: HttpService, before: int) -> list[tuple[str, Envelope]]:
+    """What the gateway itself has published since."""
+    return [(queue, envelope) for queue, envelope in service.published[before:] if envelope.kind == "MessageAccepted"]
+
+
+OPENING = "/v1/alarms/{id}/opening"
+
+
+def opened(service: HttpService, id: str, **request: Any) -> Answer:
+    """The answer to on-call who opens a message, held against the description."""
+    token = service.staff_token("on-call", "alarms:open")
+    return DESCRIPTION.hold("POST", OPENING, service.send("POST", OPENING.format(id=id), token=token, **request))
+
+
+def test_on_call_opens_an_urgent_message(service: HttpService) -> None:
+    """With the EPD down, from the alarm's own link: this message and whose it is; nothing else of its thread."""
+    token = service.token("break-glass")
+    first = posted(service, {**SHORT, "body": "Dit is een gewoon bericht."}, token=token).json["id"]
+    service.be("down")
+    try:
+        id = posted(service, {**SHORT, "body": URGENT, "thread": first}, token=token).json["id"]
+        service.filed(id, "persisted", token=token)
+        link = f"{service.url}{OPENING.format(id=id)}"
+        until(lambda: any(link in body.decode() for path, _, body in service.webhooks if path == "/on-call"))
+        answer = opened(service, id, message={"reason": "Het EPD is niet bereikbaar"})
+    finally:
+        service.be("normal")
+    assert answer.json["patient"] == {"name": "Jansen", "numbers": [{"system": "local", "value": "break-glass"}]}
+    assert (answer.json["body"], answer.json["status"]) == (URGENT, "persisted")
+    assert b"gewoon bericht" not in answer.body
+    assert problem(opened(service, first, message={"reason": "Nieuwsgierigheid"})) == (404, "not-found")
+
+
+def test_on_call_must_say_why(service: HttpService) -> None:
+    """No reason, one that says nothing, a longer one than is kept, and what is no JSON: the message stays closed."""
+    for reason in ("", "     ", "x", "x" * 501, None, 7):
+        assert problem(opened(service, NOBODYS, message={"reason": reason})) == (400, "malformed"), reason
+    assert problem(opened(service, NOBODYS, message={})) == (400, "malformed")
+    json = {"Content-Type": "application/json"}
+    assert problem(opened(service, NOBODYS, body=b"{", headers=json)) == (400, "malformed")
+    assert problem(opened(service, NOBODYS, message={"reason": "x" * 5_000})) == (413, "too-large")
+    assert problem(opened(service, NOBODYS, body=b"reason")) == (415, "unsupported-media-type")
+
+
+def test_on_call_reads_a_message_that_was_refused(service: HttpService) -> None:
+    """The alarm of somebody who may not write leads to what they wrote: on-call alone has it."""
+    token = service.token("weak-urgent", acr=None, amr=None)
+    before = len(service.published)
+    assert problem(posted(service, {**SHORT, "body": URGENT}, token=token))[0] == 403
+    id = accepted_since(service, before)[0][1].message_id
+    found: list[Answer] = []
+
+    def is_held() -> bool:
+        found.append(opened(service, id, message={"reason": "Alarm zonder bericht in het EPD"}))
+        return found[-1].status == 200
+
+    until(is_held)
+    assert (found[-1].json["status"], found[-1].json["body"]) == ("refused", URGENT)
+    assert problem(got(service, f"/v1/messages/{id}", MESSAGE, token=service.token("nobody"))) == (404, "not-found")
 
 
 def test_not_yours(service: HttpService) -> None:

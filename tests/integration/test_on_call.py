@@ -169,6 +169,7 @@ async def channels(counted: list[tuple[str, str]]) -> AsyncIterator[Build]:
                     settings,
                     http,
                     lambda: AT + 5_000,
+                    public_url="https://messages.hospital.example",
                     smtp=smtp,
                     mail_from="Messaging <alarm@hospital.example>",
                     count=lambda channel, outcome: counted.append((channel, outcome)),
@@ -210,7 +211,8 @@ async def test_the_letter(mail: MailPeer, channels: Build, counted: list[tuple[s
     assert letter["Message-ID"] == f"<alarm.{ALARM.message}@hospital.example>"
     assert letter["Auto-Submitted"] == "auto-generated"
     assert letter["Date"].datetime == datetime.fromtimestamp(AT / 1000 + 5, UTC)
-    assert text.count(ALARM.message) == 2
+    assert text.count(f"{ALARM.message}\r\n") == 2
+    assert text.count(f"https://messages.hospital.example/v1/alarms/{ALARM.message}/opening\r\n") == 2
     assert text.count("2026-06-01 12:45 CEST") == 2
     assert "spoedbericht van een patiënt" in text
     assert "urgent message from a patient" in text
@@ -228,9 +230,28 @@ async def test_the_webhook(hook: HookPeer, channels: Build, counted: list[tuple[
     assert msgspec.json.decode(body) == {
         "type": "alarm.raised",
         "timestamp": AT,
-        "data": {"tenant": "spijkenisse", "thread": ALARM.thread, "message": ALARM.message, "count": 1},
+        "data": {
+            "tenant": "spijkenisse",
+            "thread": ALARM.thread,
+            "message": ALARM.message,
+            "count": 1,
+            "link": f"https://messages.hospital.example/v1/alarms/{ALARM.message}/opening",
+        },
     }
     assert counted == [("webhook", "taken")]
+
+
+async def test_the_hospitals_own_link(hook: HookPeer, mail: MailPeer, channels: Build) -> None:
+    """Where the tenant's file says where on-call opens messages, webhook and letter lead there."""
+    own = tenant(hook.url, (ARTS,))
+    on_call = msgspec.structs.replace(own.on_call, link="https://dienst.example/open?bericht={message}")
+    own = msgspec.structs.replace(own, on_call=on_call)
+    duty = channels(own, f"smtp://127.0.0.1:{mail.port}")
+    await duty.page(ALARM)
+    await duty.close()
+    link = f"https://dienst.example/open?bericht={ALARM.message}"
+    assert msgspec.json.decode(hook.posts[0][1])["data"]["link"] == link
+    assert mail.letters[0][1].get_content().count(link) == 2
 
 
 async def test_both_at_once(hook: HookPeer, mail: MailPeer, channels: Build, counted: list[tuple[str, str]]) -> None:
@@ -473,5 +494,11 @@ async def test_a_sender_without_a_domain() -> None:
     async with aiohttp.ClientSession() as http:
         with pytest.raises(SettingInvalid, match="MESSAGING_MAIL_FROM"):
             OnCallChannels(
-                tenant(email=(ARTS,)), http, lambda: AT, smtp="smtp://localhost", mail_from="alarm", count=print
+                tenant(email=(ARTS,)),
+                http,
+                lambda: AT,
+                public_url="",
+                smtp="smtp://localhost",
+                mail_from="alarm",
+                count=print,
             )

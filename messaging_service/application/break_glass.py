@@ -1,0 +1,150 @@
+"""On-call opens the one urgent message that an alarm is about, with a reason, and it is written down who did."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from messaging_service.application.callers import Staff
+from messaging_service.application.codec import from_document, read_event, to_document, unpack
+from messaging_service.application.collections import HELD, OPENINGS, PARKED
+from messaging_service.application.escalate import HeldMessage
+from messaging_service.application.park import ParkedMessage
+from messaging_service.application.patients import Patient, Patients
+from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore, Envelope
+from messaging_service.application.read import state_of
+from messaging_service.application.threads import SUBMISSION, StoredMessage, Threads
+from messaging_service.crypto.keyring import Keyring
+from messaging_service.crypto.sealing import Place
+from messaging_service.domain.errors import MessageFault
+from messaging_service.domain.events import MessageAccepted
+from messaging_service.domain.message import Lane, State, Submission
+from messaging_service.domain.refusals import Forbidden, NotFound
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What on-call sees of one message. `state` is None when it was refused, and so will not reach the EPD."""
+
+    id: str
+    thread: str
+    accepted_at: int
+    state: State | None
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Who opened which message, when. `sealed`, under the patient's key: the reason, and who in the clear."""
+
+    id: str
+    tenant: str
+    patient: str
+    message: str
+    actor: str
+    at: int
+    sealed: bytes = field(repr=False)
+
+
+class BreakGlass:
+    """The use case of POST /v1/alarms/{id}/opening. It needs neither a treatment relation nor the EPD."""
+
+    def __init__(
+        self,
+        *,
+        store: DocumentStore,
+        patients: Patients,
+        threads: Threads,
+        keyring: Keyring,
+        access_log: AccessLog,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._patients = patients
+        self._threads = threads
+        self._keyring = keyring
+        self._access_log = access_log
+        self._clock = clock
+
+    async def __call__(self, staff: Staff, message: str, reason: str) -> Opened:
+        """Open the message, once that is durably written down with the reason.
+
+        Raises:
+            NotFound: no alarm was raised for it at this tenant, or it is not stored yet.
+            Forbidden: the alarm is older than the tenant lets it be opened.
+        """
+        try:
+            opened = await self._find(staff.tenant.id, message)
+        except MessageFault as gone:  # the patient's key was destroyed
+            raise NotFound from gone
+        if opened is None or not opened.submission.triage.alarm:
+            raise NotFound
+        hours = staff.tenant.on_call.opens_for_hours
+        if self._clock() - opened.accepted_at >= hours * _HOUR_MS:
+            raise Forbidden(f"an alarm opens its message for {hours} hours; read it in the EPD")
+        submission = opened.submission
+        patient = await self._patients.ensure(staff.tenant.id, submission.identifiers, submission.patient_name)
+        await self._write_down(staff, patient, message, reason)
+        return opened
+
+    async def _find(self, tenant: str, id: str) -> Opened | None:
+        """The message where it lies: stored; given up before that; or refused and held for on-call alone."""
+        stored = await self._threads.message(id)
+        if stored is not None:
+            return await self._stored(stored) if stored.tenant == tenant else None
+        if (parked := await self._store.get(PARKED, f"{id}.persist")) is not None:
+            body = from_document(parked, ParkedMessage).body
+            event = read_event(Envelope(id, MessageAccepted.__name__, body, {}), MessageAccepted)
+            state = State.PARKED if parked["state"] == "parked" else State.CLOSED
+            return self._sealed(tenant, event.tenant, id, event.thread, event.accepted_at, event.sealed, state)
+        if (held := await self._store.get(HELD, id)) is not None:
+            there = from_document(held, HeldMessage)
+            return self._sealed(tenant, there.tenant, id, there.thread, there.at, there.sealed, None)
+        return None
+
+    async def _stored(self, stored: StoredMessage) -> Opened | None:
+        if stored.kind != SUBMISSION or stored.lane != Lane.URGENT:
+            return None
+        patient = await self._patients.load(stored.patient)
+        submission = unpack(patient.unseal(stored.id, SUBMISSION, stored.sealed), Submission)
+        state = state_of(await self._threads.filing(stored.id))
+        return Opened(stored.id, stored.thread, stored.accepted_at, state, submission)
+
+    def _sealed(
+        self, asked: str, tenant: str, id: str, thread: str, at: int, sealed: bytes, state: State | None
+    ) -> Opened | None:
+        if tenant != asked:
+            return None
+        packed = self._keyring.open_transit(sealed, Place(tenant, "", id, SUBMISSION))
+        return Opened(id, thread, at, state, unpack(packed, Submission))
+
+    async def _write_down(self, staff: Staff, patient: Patient, message: str, reason: str) -> None:
+        tenant, id = staff.tenant.id, secrets.token_hex(16)
+        actor = self._keyring.digest(tenant, "actor", staff.subject)
+        why: Mapping[str, str] = {"reason": reason, "subject": staff.subject, "name": staff.name}
+        opening = _Opening(
+            id=id,
+            tenant=tenant,
+            patient=patient.id,
+            message=message,
+            actor=actor,
+            at=self._clock(),
+            sealed=patient.seal(message, f"opening {id}", why),
+        )
+        await self._store.insert(OPENINGS, [to_document(opening)])
+        await self._access_log.record(
+            AccessEntry(
+                tenant=tenant,
+                patient=patient.id,
+                actor=actor,
+                role=staff.role,
+                action="read",
+                object_kind="message",
+                object=message,
+                purpose="emergency",
+                basis="break-glass",
+            )
+        )
