@@ -28,6 +28,7 @@ from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Tenant
 from messaging_service.transport import is_loopback
+from workers.clock import CLOCKWORK, run_clockwork
 from workers.process import run_steps
 from workers.receive import listening, run_listeners
 
@@ -89,6 +90,9 @@ def _context(parts: Parts, journal: Journal) -> Context:
         submit=submit,
         reader=reader,
         break_glass=parts.break_glass(),
+        administer=parts.administer(),
+        represent=parts.represent(),
+        accept_terms=parts.accept_terms(),
         verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token),
         checks=checks(parts),
         metrics=parts.metrics,
@@ -104,12 +108,23 @@ def checks(parts: Parts) -> Checks:
 
 
 async def serve_workers(
-    parts: Parts, steps: Sequence[Step], stop: asyncio.Event, listen: str | None, *, receive: bool = False
+    parts: Parts,
+    steps: Sequence[Step],
+    stop: asyncio.Event,
+    listen: str | None,
+    *,
+    receive: bool = False,
+    clockwork: Sequence[str] = (),
 ) -> None:
-    """Run worker steps until `stop`, and the EPDs' listeners with `receive`; health and metrics on `listen`."""
+    """Run worker steps until `stop`, the EPDs' listeners with `receive`, and what the clock asks for.
+
+    Health and metrics are on `listen`.
+    """
     running = [run_steps(parts, steps, stop)] if steps else []
     if receive:
         running.append(run_listeners(parts, stop))
+    if clockwork:
+        running.append(run_clockwork(parts, clockwork, stop))
     if listen is not None:
         app = web.Application()
         add_routes(app, checks(parts))
@@ -131,7 +146,8 @@ async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
         finally:
             workers_stop.set()
 
-    await _together(stop, inlets(), run_steps(parts, list(Step), workers_stop))
+    clockwork = run_clockwork(parts, CLOCKWORK, stop)
+    await _together(stop, inlets(), run_steps(parts, list(Step), workers_stop), clockwork)
 
 
 async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:

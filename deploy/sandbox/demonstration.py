@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from issuer import staff_issuer
 from service import Running
 
 _IN_TIME = 30.0
@@ -49,6 +50,20 @@ class Patient:
         claim = {"spijkenisse": "patient_number", "sein": "client_number"}[tenant]
         self.token = running.issuers[tenant].token(f"{tenant}-{number}", name=name, **{claim: number})
         self._running = running
+        self.number = number
+
+    async def send(self, method: str, path: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
+        """Any request, as this patient or with another token; the answer with its HTTP status under `http`."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        url = self._running.url + path
+        async with self._running.http.request(method, url, json=body or None, headers=headers) as answer:
+            return {"http": answer.status, **(await answer.json())}
+
+    async def accept_terms(self) -> bool:
+        """Accept the version of the terms of use that the hospital has in force."""
+        version = (await self.send("GET", "/v1/terms", {})).get("version")
+        accepted = await self.send("POST", "/v1/terms", {"version": version, "language": "nl"})
+        return bool(accepted["http"] == 200 and not accepted["to_accept"])
 
     async def post(self, subject: str, body: str, *, key: str | None = None, format: str = "text") -> dict[str, Any]:
         """Post a message; the answer with its HTTP status under `http`."""
@@ -90,8 +105,9 @@ async def play(running: Running, on_call: OnCall, show: Callable[[Row], None]) -
     """Play every scene and show its row; True when all are right."""
     patient = Patient(running, "spijkenisse", "1234", "Jansen")
     client = Patient(running, "sein", "77", "de Vries")
-    all_right = True
+    all_right = await patient.accept_terms()
     for scene in (
+        first_login(running, client),
         ordinary(running, patient),
         hostile(running, client),
         prohibited(running, patient),
@@ -103,6 +119,22 @@ async def play(running: Running, on_call: OnCall, show: Callable[[Row], None]) -
         show(row)
         all_right &= row.right
     return all_right
+
+
+async def first_login(running: Running, client: Patient) -> Row:
+    """SEIN opens the account beforehand; nothing is posted before the terms are accepted."""
+    office = staff_issuer(running.folder, "sein").token("office", role="appointments-office", scope="accounts:open")
+    newcomer = Patient(running, "sein", f"77{secrets.randbelow(10**8):08}", "Bakker")
+    refused = [(await newcomer.post("Vraag", "Mag ik al schrijven?"))["type"].rpartition(":")[2]]
+    for each in (newcomer, client):
+        new = {"identifiers": {"local": each.number}, "name": "Bakker" if each is newcomer else "de Vries"}
+        await client.send("POST", "/v1/accounts", new, office)
+    refused.append((await newcomer.post("Vraag", "Mag ik al schrijven?"))["type"].rpartition(":")[2])
+    accepted = await newcomer.accept_terms() and await client.accept_terms()
+    answer = await newcomer.post("Vraag", "En nu?")
+    filed = await newcomer.filed(answer.get("id", ""))
+    right = refused == ["account-not-opened", "terms-not-accepted"] and accepted and filed
+    return Row("a first message", f"403 {refused[0]}, 403 {refused[1]}; both done: {answer['http']}", "AA", right)
 
 
 async def ordinary(running: Running, patient: Patient) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import CARE, CARE_EVENTS, RELATIONS
 from messaging_service.application.merge import MergeInCircle, Merges
@@ -23,10 +24,13 @@ FROM_EPD = "epd"
 class CareFeed:
     """What becomes of ADT and SIU. A repeat changes nothing, and the order of coming does not matter."""
 
-    def __init__(self, *, store: DocumentStore, patients: Patients, access_log: AccessLog) -> None:
+    def __init__(
+        self, *, store: DocumentStore, patients: Patients, access_log: AccessLog, closing: CloseAccounts
+    ) -> None:
         self._store = store
         self._patients = patients
         self._access_log = access_log
+        self._closing = closing
         self._merges = Merges(store, patients)
 
     async def change(self, tenant: Tenant, version: str, changed: PatientChanged) -> None:
@@ -55,6 +59,7 @@ class CareFeed:
             await self._merges.join(loser, survivor, joined.at)
         except MergeInCircle:
             raise NotUnderstood(Error.DUPLICATE_KEY, Where("MRG", 1)) from None
+        await self._closing.joined(tenant, loser, await self._merges.survivor(loser))
         for record in dict.fromkeys((before, survivor)):
             await self._settle(tenant, record)
 
@@ -88,6 +93,7 @@ class CareFeed:
             if fence and await self._write_relations(tenant, patient, care):
                 now = await self._store.get(CARE, patient)
                 if now is not None and now["version"] == fence:
+                    await self._closing.care_changed(tenant, patient)
                     return await self._log(tenant, patient)
         raise Conflict(f"care of {patient}")
 

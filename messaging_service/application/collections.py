@@ -8,7 +8,8 @@ IDENTIFIERS = Collection("identifiers", (Index("of_own", ("own",)),))
 PATIENTS = Collection("patients", (Index("of_survivor", ("merged_into",)),))
 CARE = Collection("care", (Index("by_death", ("tenant", "deceased_at")), Index("by_end", ("tenant", "care_ended_at"))))
 CARE_EVENTS = Collection("care_events", (Index("of_patient", ("patient", "order")),), shard_key="patient")
-ACCOUNTS = Collection("accounts")
+ACCOUNTS = Collection("accounts", (Index("by_end", ("tenant", "care_over_at")),))
+ACCEPTANCES = Collection("acceptances", (Index("of_patient", ("patient", "at")),), shard_key="patient")
 RELATIONS = Collection("relations", (Index("of_patient", ("patient", "began_at")),), shard_key="patient")
 THREADS = Collection("threads", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 MESSAGES = Collection(
@@ -46,6 +47,7 @@ ALL = (
     CARE,
     CARE_EVENTS,
     ACCOUNTS,
+    ACCEPTANCES,
     RELATIONS,
     THREADS,
     MESSAGES,

@@ -42,6 +42,7 @@ class Compose:
             patient_name=submission.patient_name,
             author_name=submission.author.name,
             author_role=submission.author.role,
+            author_relation=submission.author.relation,
             care_team_code=message.care_team,
             care_team_name=team.name if team else message.care_team,
             department_code=message.department,

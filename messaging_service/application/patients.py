@@ -92,8 +92,8 @@ class Patients:
         return str(document["own"])
 
     async def members(self, id: str) -> tuple[str, ...]:
-        """This record and all that were merged into it, directly or not: the records of one person."""
-        found = [id]
+        """This record and all that were merged into it, directly or not: the records of one person; of none, none."""
+        found = [id] if id else []
         for each in found:
             merged = await self._store.find(PATIENTS, "of_survivor", {"merged_into": each})
             found += [document["id"] for document in merged if document["id"] not in found]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from messaging_service.application.accounts import Accounts
@@ -13,12 +15,13 @@ from messaging_service.application.ports import AccessEntry, AccessLog, Clock, E
 from messaging_service.application.relations import Relations
 from messaging_service.application.threads import StoredMessage, StoredThread, Threads
 from messaging_service.application.topology import file_queue
+from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import Conflict, Deferred, MessageFault, UnsealFailed
 from messaging_service.domain.events import MessageAccepted, MessagePersisted
 from messaging_service.domain.message import Lane, Submission
-from messaging_service.domain.refusals import AccountBlocked
+from messaging_service.domain.refusals import Forbidden
 from messaging_service.domain.routing import route
 from messaging_service.tenants import Tenant
 
@@ -77,9 +80,10 @@ class Persist:
     async def _store(self, tenant: Tenant, event: MessageAccepted, submission: Submission) -> StoredMessage:
         try:
             patient = await self._patients.ensure(tenant.id, submission.identifiers, submission.patient_name)
-            await self._require_allowed(event, submission, patient)
+            submission = await self._allowed(tenant, event, submission, patient)
             message = await self._compose(tenant, event, submission, patient)
-            thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at)
+            private = submission.private if event.thread == event.message else None
+            thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at, private=private)
             stored = await self._threads.add(thread, message)
         except Conflict as problem:
             raise MessageFault("conflict") from problem
@@ -98,21 +102,28 @@ class Persist:
         )
         return stored
 
-    async def _require_allowed(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
-        """What the gateway could not check while the store was down is checked here."""
-        key = self._patients.key(event.tenant, submission.identifiers)
+    async def _allowed(
+        self, tenant: Tenant, event: MessageAccepted, submission: Submission, patient: Patient
+    ) -> Submission:
+        """What the gateway could not check while the store was down is checked here, as of its acceptance."""
         if not submission.checked:
             try:
-                await self._accounts.require_open(event.tenant, key)
-            except AccountBlocked as problem:
-                raise MessageFault("account_blocked", final=True) from problem
-        if event.thread == event.message:
-            return
+                entry = await self._accounts.let_in_at(tenant, patient.id, submission.author, event.accepted_at)
+            except Forbidden as problem:
+                raise MessageFault(_reason(problem), final=True) from problem
+            submission = replace(submission, author=entry.author)
+        if event.thread != event.message:
+            await self._require_own_thread(event, submission, patient)
+        return submission
+
+    async def _require_own_thread(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
         thread = await self._threads.thread(event.thread)
         if thread is None:
+            key = self._patients.key(event.tenant, submission.identifiers)
             own = self._keyring.is_message_id_of(event.tenant, key, event.thread)
         else:
-            own = thread.tenant == event.tenant and await self._patients.is_same(patient.id, thread.patient)
+            records = await self._patients.members(patient.id)
+            own = thread.tenant == event.tenant and sees(submission.author, records, thread)
         if not own:
             raise MessageFault("thread_of_another", final=True)
         if thread is None and event.lane is Lane.NORMAL and not await self._threads.opener_is_parked(event.thread):
@@ -140,3 +151,8 @@ class Persist:
             number=event.number,
             sealed=patient.seal(event.message, "submission", submission),
         )
+
+
+def _reason(refusal: Forbidden) -> str:
+    """`AccountBlocked` → `account_blocked`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(refusal).__name__).lower()

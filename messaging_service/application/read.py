@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from messaging_service.application.accounts import Accounts
-from messaging_service.application.callers import Writer
+from messaging_service.application.accounts import Accounts, Entry
+from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import unpack
 from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
+from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Filing, FilingState
-from messaging_service.domain.message import Lane, State, Submission
+from messaging_service.domain.message import Author, Lane, State, Submission
 from messaging_service.domain.refusals import Forbidden, NotFound
 
 _STATES = {
@@ -59,6 +60,7 @@ class ThreadView:
     opened_at: int
     order: str
     messages: tuple[MessageView, ...]
+    private: bool = False
 
 
 class Reader:
@@ -87,11 +89,11 @@ class Reader:
         Raises:
             NotFound: it is not this patient's, or was never accepted.
         """
-        key = await self._enter(reader)
+        entry = await self._enter(reader)
         stored = await self._threads.message(id)
         if stored is None:
-            return await self._not_stored(reader, key, id)
-        records = await self._own(reader, stored)
+            return await self._not_stored(reader, id)
+        records = await self._records_of_message(reader, entry, stored)
         shown = await self._views(records, [stored])
         if not shown:
             raise NotFound
@@ -104,58 +106,90 @@ class Reader:
         Raises:
             NotFound: it is not this patient's, or there is none.
         """
-        key = await self._enter(reader)
+        entry = await self._enter(reader)
         stored = await self._threads.thread(id)
         if stored is None:
             message = await self._threads.message(id)
             if message is None:
-                return ThreadView(id, "open", 0, "", (await self._not_stored(reader, key, id),))
+                return ThreadView(id, "open", 0, "", (await self._not_stored(reader, id),))
             stored = await self._threads.thread(id)  # between the two looks it may have been stored
         if stored is None:
             raise NotFound  # a message in another thread opens none of its own
-        records = await self._own(reader, stored)
+        records = await self._records(reader, entry, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
         shown = await self._views(records, messages)
         if messages and not shown:
             raise NotFound  # a clinician began it for somebody else, and withdrew that
         await self._log(reader, stored.patient, "thread", id)
-        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(shown))
+        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(shown), stored.private is not False)
 
     async def threads(self, reader: Writer, *, below: str | None, limit: int) -> list[ThreadView]:
         """The patient's threads, newest first, each with its last message; without one where all are withdrawn."""
-        await self._enter(reader)
-        records = await self._records(reader)
-        every = [await self._threads.threads_of(id, below=below, limit=limit) for id in records]
-        found = sorted(chain.from_iterable(every), key=lambda thread: thread.order, reverse=True)[:limit]
+        entry = await self._enter(reader)
+        records = await self._patients.members(entry.patient)
+        found = await self._visible(entry.author, records, below, limit)
         last = await self._threads.last_messages([thread.id for thread in found])
         views = {view.thread: view for view in await self._views(records, last)}
         for id in records:
             await self._log(reader, id, "threads", "")
-        return [ThreadView(t.id, t.state, t.opened_at, t.order, (views[t.id],) if t.id in views else ()) for t in found]
+        return [_thread_view(thread, views.get(thread.id)) for thread in found]
 
-    async def _enter(self, reader: Writer) -> str:
-        if reader.represents:
-            raise Forbidden("no representative is registered")
+    async def set_private(self, reader: Writer, id: str, private: bool) -> None:
+        """Hide a thread from whoever acts for the patient, or show it again; the patient's own to say.
+
+        Raises:
+            Forbidden: somebody else asks.
+            NotFound: it is not this patient's, or not stored yet.
+        """
+        entry = await self._enter(reader)
+        if entry.author.role != PATIENT:
+            raise Forbidden("a thread is private to the patient")
+        stored = await self._threads.thread(id)
+        if stored is None:
+            raise NotFound
+        await self._records(reader, entry, stored)
+        await self._threads.set_private(id, private)
+        await self._log(reader, stored.patient, "thread", id, "update")
+
+    async def _enter(self, reader: Writer) -> Entry:
+        return await self._accounts.enter(reader, writing=False)
+
+    async def _not_stored(self, reader: Writer, id: str) -> MessageView:
         key = self._patients.key(reader.tenant.id, reader.identifiers)
-        await self._accounts.require_open(reader.tenant.id, key)
-        return key
-
-    async def _not_stored(self, reader: Writer, key: str, id: str) -> MessageView:
         if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
             raise NotFound
         parked = await self._store.get(PARKED, f"{id}.persist")
         return MessageView(id, id, _STATES_BEFORE.get(parked["state"] if parked else "", State.ACCEPTED))
 
-    async def _own(self, reader: Writer, thing: StoredMessage | StoredThread) -> Sequence[str]:
-        records = await self._records(reader)
-        if thing.tenant != reader.tenant.id or thing.patient not in records:
+    async def _records(self, reader: Writer, entry: Entry, thread: StoredThread | None) -> Sequence[str]:
+        """The records that are the reader's: those that were merged are one person's. Raises NotFound."""
+        records = await self._patients.members(entry.patient)
+        if thread is None or thread.tenant != reader.tenant.id or not sees(entry.author, records, thread):
             raise NotFound
         return records
 
-    async def _records(self, reader: Writer) -> Sequence[str]:
-        """The reader's records: those that were merged are one person's."""
-        id = await self._patients.find(reader.tenant.id, reader.identifiers)
-        return await self._patients.members(id) if id else ()
+    async def _records_of_message(self, reader: Writer, entry: Entry, message: StoredMessage) -> Sequence[str]:
+        """The same by a message; whether a patient sees it does not depend on its thread, stored a moment later."""
+        if entry.author.role != PATIENT:
+            return await self._records(reader, entry, await self._threads.thread(message.thread))
+        records = await self._patients.members(entry.patient)
+        if message.tenant != reader.tenant.id or message.patient not in records:
+            raise NotFound
+        return records
+
+    async def _visible(
+        self, author: Author, records: Sequence[str], below: str | None, limit: int
+    ) -> list[StoredThread]:
+        """Newest first, as many as are asked for, with those left out that the author does not see."""
+        found: list[StoredThread] = []
+        while len(found) < limit:
+            every = [await self._threads.threads_of(id, below=below, limit=limit) for id in records]
+            page = sorted(chain.from_iterable(every), key=lambda thread: thread.order, reverse=True)[:limit]
+            found += [thread for thread in page if sees(author, records, thread)]
+            if len(page) < limit:
+                break
+            below = page[-1].order
+        return found[:limit]
 
     async def _views(self, records: Sequence[str], messages: Sequence[StoredMessage]) -> list[MessageView]:
         """Of these messages those that are shown: not withdrawn, and of the reader's records."""
@@ -164,17 +198,17 @@ class Reader:
         filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in shown])
         return [_view(patients[message.patient], message, filings.get(message.id)) for message in shown]
 
-    async def _log(self, reader: Writer, patient: str, kind: str, id: str) -> None:
+    async def _log(self, reader: Writer, patient: str, kind: str, id: str, action: str = "read") -> None:
         entry = AccessEntry(
             tenant=reader.tenant.id,
             patient=patient,
-            actor=self._keyring.digest(reader.tenant.id, "actor", reader.author.subject),
+            actor=self._accounts.actor(reader.tenant.id, reader.author.subject),
             role=reader.author.role,
-            action="read",
+            action=action,
             object_kind=kind,
             object=id,
             purpose="own data",
-            basis="patient",
+            basis=reader.author.role,
         )
         await self._access_log.record(entry)
 
@@ -182,6 +216,11 @@ class Reader:
 def state_of(filing: Filing | None) -> State:
     """How far a stored message is."""
     return _STATES[filing.state] if filing else State.PERSISTED
+
+
+def _thread_view(thread: StoredThread, last: MessageView | None) -> ThreadView:
+    shown = (last,) if last else ()
+    return ThreadView(thread.id, thread.state, thread.opened_at, thread.order, shown, thread.private is not False)
 
 
 def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> MessageView:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from messaging_service.application.accounts import Accounts
-from messaging_service.application.callers import Writer
+from messaging_service.application.accounts import Accounts, Entry
+from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import Outgoing, outgoing, pack
 from messaging_service.application.journal import Journal, Outcome
 from messaging_service.application.patients import Patients
@@ -16,6 +16,7 @@ from messaging_service.application.ports import Broker, Clock, WorkingDays
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import escalate_queue, persist_queue
 from messaging_service.application.triage import Judged, judge
+from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring, fields_digest
 from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import BrokerDown, MessagingError, PublishUnknown, StoreDown
@@ -35,7 +36,10 @@ from messaging_service.tenants import Tenant
 
 @dataclass(frozen=True, slots=True)
 class SubmitMessage:
-    """What a portal posts. `thread` and `department` are optional, so is the idempotency key."""
+    """What a portal posts. `thread` and `department` are optional, so is the idempotency key.
+
+    `private`: the thread that it opens is the patient's alone.
+    """
 
     writer: Writer
     subject: str
@@ -45,6 +49,7 @@ class SubmitMessage:
     thread: str | None = None
     department: str | None = None
     idempotency_key: str | None = None
+    private: bool = False
     traceparent: str = ""
 
 
@@ -130,7 +135,7 @@ class Submit:
         message = self._message_id(patient, command)
         accepted = Accepted(message, thread_of(message, command.thread), self._reply_by(tenant), triage)
         try:
-            checked = await self._check(command, patient, triage)
+            command, checked = await self._check(command, patient, triage)
         except Refusal:
             if triage.urgent:  # the writer may not post, yet somebody must know
                 event = self._event(command, judged, accepted, number=0, checked=False)
@@ -147,6 +152,7 @@ class Submit:
             command.language,
             command.thread,
             command.department,
+            *(("private",) if command.private else ()),
         )
         return self._keyring.message_id(command.writer.tenant.id, patient, command.idempotency_key, digest)
 
@@ -161,22 +167,26 @@ class Submit:
             known = self._reply_days[tenant.id] = (today, day.isoformat())
         return known[1]
 
-    async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> bool:
-        """Login, account and thread allow it. False: the store is down and the message urgent, so persist checks."""
-        command.writer.require_assured()
-        if command.writer.represents:
-            raise Forbidden("no representative is registered")
+    async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> tuple[SubmitMessage, bool]:
+        """Login, account, terms and thread allow it; the author as registered.
+
+        False: the store is down and the message urgent, so persist checks.
+        """
+        writer = command.writer
+        writer.require_assured()
         try:
-            await self._accounts.require_open(command.writer.tenant.id, patient)
+            entry = await self._accounts.enter(writer, writing=True)
+            if command.private and entry.author.role != PATIENT:
+                raise Forbidden("a thread is private to the patient")
             if command.thread is not None:
-                await self._require_own_thread(command, patient)
+                await self._require_own_thread(command, patient, entry)
         except StoreDown:
             if not triage.urgent:
                 raise
-            return False
-        return True
+            return command, False
+        return replace(command, writer=replace(writer, author=entry.author)), True
 
-    async def _require_own_thread(self, command: SubmitMessage, patient: str) -> None:
+    async def _require_own_thread(self, command: SubmitMessage, patient: str, entry: Entry) -> None:
         tenant, id = command.writer.tenant.id, command.thread or ""
         thread = await self._threads.thread(id)
         if thread is None:
@@ -185,8 +195,9 @@ class Submit:
             if not issued or (stored is not None and stored.thread != id):
                 raise NotFound
             return
-        own = await self._patients.find(tenant, command.writer.identifiers)
-        if thread.tenant != tenant or not await self._patients.is_same(own, thread.patient):
+        own = thread.patient == entry.patient  # the usual case needs no look at merged records
+        records = (entry.patient,) if own else await self._patients.members(entry.patient)
+        if thread.tenant != tenant or not sees(entry.author, records, thread):
             raise NotFound
         if thread.state != "open":
             raise ThreadClosed
@@ -234,6 +245,7 @@ class Submit:
             department=command.department,
             reply_by=accepted.reply_by,
             checked=checked,
+            private=command.private,
         )
         sealed = self._keyring.seal_transit(pack(submission), Place(tenant, "", accepted.message, "submission"))
         return MessageAccepted(

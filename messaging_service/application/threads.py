@@ -20,7 +20,11 @@ _PLACE_TRIES = 64
 
 @dataclass(frozen=True, slots=True)
 class StoredThread:
-    """A conversation of one patient; the subject is sealed with its messages."""
+    """A conversation of one patient; the subject is sealed with its messages.
+
+    `private`: to the patient; nobody who acts for the patient sees it (`application/visibility.py`). None until the
+    message that opens it is stored, when another came first: hidden until then.
+    """
 
     id: str
     tenant: str
@@ -29,11 +33,14 @@ class StoredThread:
     order: str
     state: str = "open"
     version: int = 1
+    private: bool | None = False
 
     @classmethod
-    def opened(cls, id: str, tenant: str, patient: str, opened_at: int) -> StoredThread:
+    def opened(
+        cls, id: str, tenant: str, patient: str, opened_at: int, *, private: bool | None = False
+    ) -> StoredThread:
         """A thread that begins. `order` sorts by time and is never the same twice: lists page by it."""
-        return cls(id, tenant, patient, opened_at, f"{opened_at:015}.{id}")
+        return cls(id, tenant, patient, opened_at, f"{opened_at:015}.{id}", private=private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,19 @@ class Threads:
         """The thread of that id."""
         document = await self._store.get(THREADS, id)
         return from_document(document, StoredThread) if document else None
+
+    async def set_private(self, id: str, private: bool) -> None:
+        """Hide a thread from representatives, or show it to them again. Raises Conflict."""
+        await self._change_privacy(id, private, only_unknown=False)
+
+    async def _change_privacy(self, id: str, private: bool, *, only_unknown: bool) -> None:
+        for _ in range(_PLACE_TRIES):
+            thread = await self.thread(id)
+            if thread is None or thread.private is private or (only_unknown and thread.private is not None):
+                return
+            if await self._store.replace(THREADS, to_document(replace(thread, private=private))):
+                return
+        raise Conflict(f"thread {id}")
 
     async def opener_is_parked(self, id: str) -> bool:
         """Whether the message that opens that thread was given up before it was stored; a reply then goes on."""
@@ -132,7 +152,11 @@ class Threads:
         Raises:
             Conflict: too many others took places in this thread at the same moment.
         """
-        _, stored = await asyncio.gather(self._store.insert(THREADS, [to_document(thread)]), self._take_place(message))
+        (is_new,), stored = await asyncio.gather(
+            self._store.insert(THREADS, [to_document(thread)]), self._take_place(message)
+        )
+        if not is_new and thread.private is not None:
+            await self._change_privacy(thread.id, thread.private, only_unknown=True)
         filing = Filing.waiting(stored.id, stored.tenant, stored.lane, stored.accepted_at)
         await self._store.insert(FILINGS, [to_document(filing)])
         return stored

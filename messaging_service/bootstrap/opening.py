@@ -94,7 +94,7 @@ def _assemble(
         http=http,
         metrics=metrics,
         patients=patients,
-        accounts=Accounts(store),
+        accounts=Accounts(store, patients, keyring, system_clock),
         relations=Relations(store, patients),
         threads=Threads(store),
         changes=Changes(store),

@@ -11,13 +11,17 @@ import aiohttp
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
+from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.acknowledge import ApplicationAcknowledgement
+from messaging_service.application.administer import Administer
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.care import CareFeed
+from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.changes import Changes
+from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
@@ -30,6 +34,7 @@ from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.relations import Relations
+from messaging_service.application.represent import Represent
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
 from messaging_service.bootstrap.epd import epd_pool
@@ -151,7 +156,41 @@ class Parts:
 
     def care(self) -> CareFeed:
         """What keeps treatment relations and identity true."""
-        return CareFeed(store=self.store, patients=self.patients, access_log=self.access_log)
+        return CareFeed(
+            store=self.store, patients=self.patients, access_log=self.access_log, closing=self.close_accounts()
+        )
+
+    def change_accounts(self) -> ChangeAccounts:
+        """What writes down and makes changes of accounts."""
+        return ChangeAccounts(self.accounts, self.access_log, self.clock)
+
+    def close_accounts(self) -> CloseAccounts:
+        """The closing clock of accounts."""
+        return CloseAccounts(
+            tenants=self.tenants,
+            store=self.store,
+            accounts=self.accounts,
+            change=self.change_accounts(),
+            clock=self.clock,
+        )
+
+    def administer(self) -> Administer:
+        """What opens, blocks and closes accounts."""
+        return Administer(
+            patients=self.patients,
+            accounts=self.accounts,
+            change=self.change_accounts(),
+            alerts=self.alerts,
+            clock=self.clock,
+        )
+
+    def represent(self) -> Represent:
+        """What registers representatives."""
+        return Represent(accounts=self.accounts, change=self.change_accounts(), clock=self.clock)
+
+    def accept_terms(self) -> AcceptTerms:
+        """What keeps who accepted which terms."""
+        return AcceptTerms(store=self.store, accounts=self.accounts, clock=self.clock)
 
     def receive(self) -> Receive:
         """What answers the messages of an EPD."""

@@ -13,7 +13,10 @@ from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import load_settings
 from messaging_service.domain.message import Step
 from messaging_service.serving import serve_everything, serve_gateway, serve_workers, stop_on_signals
+from workers.clock import CLOCKWORK
 from workers.receive import RECEIVE
+
+STEPS = [*(step.value for step in Step), RECEIVE, *CLOCKWORK]
 
 
 def add_to(main: click.Group) -> None:
@@ -35,14 +38,15 @@ def gateway() -> None:
 
 
 @click.command()
-@click.argument("steps", type=click.Choice([*(step.value for step in Step), RECEIVE]), nargs=-1, required=True)
+@click.argument("steps", type=click.Choice(STEPS), nargs=-1, required=True)
 @click.option("--listen", metavar="HOST:PORT", help="Serve /health and /metrics of this process here.")
 def worker(steps: tuple[str, ...], listen: str | None) -> None:
-    """Run the worker of one or more STEPS: persist, file, escalate, notify, park, receive."""
+    """Run the worker of one or more STEPS: persist, file, escalate, notify, park, receive, close_accounts."""
 
     async def work(parts: Parts, stop: asyncio.Event) -> None:
-        queued = [Step(step) for step in steps if step != RECEIVE]
-        await serve_workers(parts, queued, stop, listen, receive=RECEIVE in steps)
+        queued = [Step(step) for step in steps if step != RECEIVE and step not in CLOCKWORK]
+        clockwork = [step for step in steps if step in CLOCKWORK]
+        await serve_workers(parts, queued, stop, listen, receive=RECEIVE in steps, clockwork=clockwork)
 
     _run("+".join(steps), work)
 

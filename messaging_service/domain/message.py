@@ -55,11 +55,15 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote: the patient or somebody acting for the patient (terms article 1.1)."""
+    """Who wrote: the patient or somebody acting for the patient (terms article 1.1).
+
+    `relation` is what the one who acts is to the patient, as registered (`representative.Kind`).
+    """
 
     subject: str
     role: str
     name: str
+    relation: str = ""
 
     def __repr__(self) -> str:
         """Never the name or the subject."""
@@ -118,7 +122,8 @@ class Submission:
     """What the gateway seals for transit: everything the later steps need and nobody else may read.
 
     `reply_by` is the ISO date the patient was shown; `checked` is False when the store was down and an
-    urgent message was let through, its account check left to persist.
+    urgent message was let through, its account check left to persist. `private`: the thread that it opens is the
+    patient's alone.
     """
 
     identifiers: tuple[Identifier, ...]
@@ -129,6 +134,7 @@ class Submission:
     department: str | None
     reply_by: str
     checked: bool
+    private: bool = False
 
 
 def thread_of(message_id: str, thread: str | None) -> str:

@@ -53,6 +53,47 @@ class AccountBlocked(Forbidden):
     """This account is blocked. Call the hospital."""
 
 
+class AccountClosed(Forbidden):
+    """This account is closed. Call the hospital."""
+
+
+class AccountNotOpened(Forbidden):
+    """The hospital has not opened an account here for you. Call the hospital."""
+
+
+class NotRepresentative(Forbidden):
+    """You may not act for this patient here, or not any more. Call the hospital."""
+
+
+class TooYoung(Forbidden):
+    """Under 12 a parent or guardian writes for the patient."""
+
+
+class TermsNotAccepted(Forbidden):
+    """The terms of use must be accepted first."""
+
+    def __init__(self, version: str) -> None:
+        """`version` is the one to accept."""
+        super().__init__(f"version {version}")
+        self.version = version
+
+
+class TermsUnknown(Refusal):
+    """These terms cannot be accepted: there is no such version in force, or not in that language."""
+
+
+class IdentifierUnknown(Refusal):
+    """The hospital does not know patients by such a number, or the one that it knows them by is missing."""
+
+
+class RepresentativesFull(Refusal):
+    """The patient has as many representatives as this hospital allows. End one first."""
+
+
+class RepresentativeUnfit(Refusal):
+    """This person cannot be the patient's representative."""
+
+
 class NotFound(Refusal):
     """There is nothing here, or it is not yours."""
 

@@ -42,6 +42,7 @@ class FilingDocument:
     replaces: str = ""
     change: Change = Change.NEW
     reason: str = ""
+    author_relation: str = ""
 
     @property
     def number(self) -> str:

@@ -20,6 +20,14 @@ LABELS = {
 """OBX-3.1 → OBX-3.2, in coding system L (local)."""
 
 ROLES = {"patient": "patiënt", "representative": "vertegenwoordiger"}
+RELATIONS = {
+    "parent": "ouder",
+    "guardian": "voogd",
+    "mentor": "mentor",
+    "curator": "curator",
+    "authorised": "schriftelijk gemachtigde",
+}
+"""What a representative is to the patient."""
 
 TOPICS = {
     "abdomen": "acute buik",
@@ -65,6 +73,8 @@ def around_the_body(document: FilingDocument) -> Iterator[tuple[str, str]]:
     if document.original_note:
         yield "NOTE", FORMATTED
     role = ROLES.get(document.author_role, document.author_role)
+    if document.author_relation:
+        role += f": {RELATIONS.get(document.author_relation, document.author_relation)}"
     yield "SUBJECT", f"Onderwerp: {document.subject}"
     yield "AUTHOR", f"Afzender: {document.author_name} ({role})"
 

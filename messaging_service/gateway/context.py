@@ -10,9 +10,12 @@ from typing import Protocol
 from aiohttp import web
 
 from messaging_service.adapters.metrics import Metrics
+from messaging_service.application.accept_terms import AcceptTerms
+from messaging_service.application.administer import Administer
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.read import Reader
+from messaging_service.application.represent import Represent
 from messaging_service.application.submit import Submit
 from messaging_service.domain.refusals import Forbidden, NotFound, Unauthenticated
 from messaging_service.domain.roles import Scope
@@ -35,6 +38,9 @@ class Context:
     submit: Submit
     reader: Reader
     break_glass: BreakGlass
+    administer: Administer
+    represent: Represent
+    accept_terms: AcceptTerms
     verifier: Verifier
     checks: Checks
     metrics: Metrics

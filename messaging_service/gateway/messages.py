@@ -12,7 +12,7 @@ from messaging_service.application.callers import Writer
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage
 from messaging_service.domain.clinician import Reply
-from messaging_service.domain.message import BodyFormat, State, Submission
+from messaging_service.domain.message import Author, BodyFormat, State, Submission
 from messaging_service.gateway.context import (
     CONTEXT,
     LANGUAGE,
@@ -60,6 +60,7 @@ async def post_message(request: web.Request) -> web.Response:
             language=message.language,
             thread=message.thread,
             department=message.department,
+            private=message.private,
             idempotency_key=idempotency_key_of(request),
             traceparent=traceparent_of(request),
         )
@@ -109,7 +110,7 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
         "body": submission.content.clean,
         "format": submission.content.clean_format,
         "language": submission.content.language,
-        "written_by": submission.author.role,
+        **_written_by(submission.author),
         "reply_by": submission.reply_by,
         "urgent": submission.triage.urgent,
         "accepted_at": instant(view.accepted_at),
@@ -120,6 +121,12 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     if is_urgent(view):
         members["notice"] = notice_json(_lasting_notice(submission, writer))
     return members
+
+
+def _written_by(author: Author) -> dict[str, str]:
+    """Everything shows who wrote: the patient or a representative, by name, and what that one is to the patient."""
+    members = {"written_by": author.role, "name": author.name, "relation": author.relation}
+    return {name: value for name, value in members.items() if value}
 
 
 def _reply_json(view: MessageView, reply: Reply) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
     format: Literal["text", "html"] = "text"
     language: Annotated[str, Meta(pattern=_LANGUAGE, max_length=35)] = "nl"
     thread: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
+    private: bool = False
     department: Annotated[str, Meta(pattern=_DEPARTMENT)] | None = None
 
 

@@ -35,6 +35,11 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.AccountBlocked: Kind("account-blocked", 403, "This account is blocked"),
     refusals.AuthenticationTooWeak: Kind("insufficient-user-authentication", 403, "The login is not strong enough"),
     refusals.ScopeMissing: Kind("insufficient-scope", 403, "The token does not allow this"),
+    refusals.AccountClosed: Kind("account-closed", 403, "This account is closed"),
+    refusals.AccountNotOpened: Kind("account-not-opened", 403, "No account here"),
+    refusals.NotRepresentative: Kind("not-representative", 403, "Not a representative of this patient"),
+    refusals.TooYoung: Kind("too-young", 403, "A parent writes for this patient"),
+    refusals.TermsNotAccepted: Kind("terms-not-accepted", 403, "The terms of use are not accepted"),
     refusals.Forbidden: Kind("forbidden", 403, "This account may not do this"),
     refusals.NotFound: Kind("not-found", 404, "Not found"),
     refusals.ThreadClosed: Kind("thread-closed", 409, "This conversation is closed"),
@@ -42,6 +47,10 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.UnsupportedMedia: Kind("unsupported-media-type", 415, "Only application/json is accepted"),
     refusals.Prohibited: Kind("prohibited", 422, "The message holds prohibited text"),
     refusals.DepartmentUnknown: Kind("department-unknown", 422, "No such department"),
+    refusals.TermsUnknown: Kind("terms-unknown", 422, "No such terms to accept"),
+    refusals.IdentifierUnknown: Kind("identifier-unknown", 422, "No such kind of number"),
+    refusals.RepresentativeUnfit: Kind("representative-unfit", 422, "Cannot be a representative"),
+    refusals.RepresentativesFull: Kind("representatives-full", 409, "No more representatives"),
     refusals.TooMany: Kind("too-many", 429, "Too many messages"),
     errors.QueueRefused: Kind("queue-full", 503, "Not available now", 30),
     errors.ServerFault: Kind("unavailable", 503, "Not available now", 5),
@@ -122,6 +131,8 @@ def _extra(error: BaseException) -> dict[str, Any]:
         }
     if isinstance(error, refusals.AuthenticationTooWeak):
         return {"acr_values": error.acr_values}
+    if isinstance(error, refusals.TermsNotAccepted):
+        return {"terms": {"version": error.version, "accept_at": "/v1/terms"}}
     return {}
 
 

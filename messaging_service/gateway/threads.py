@@ -11,6 +11,7 @@ from aiohttp import web
 from messaging_service.application.callers import Writer
 from messaging_service.application.read import ThreadView
 from messaging_service.domain.refusals import Malformed
+from messaging_service.gateway.bodies import read_body
 from messaging_service.gateway.context import CONTEXT, authenticate, id_in_path, language_of
 from messaging_service.gateway.messages import instant, message_json
 
@@ -19,10 +20,17 @@ _PAGE = 20
 _MOST = 100
 
 
+class Privacy(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of PUT /v1/threads/{id}/privacy."""
+
+    private: bool
+
+
 def add_routes(router: web.UrlDispatcher) -> None:
     """The routes of this resource."""
     router.add_get("/v1/threads", get_threads)
     router.add_get("/v1/threads/{id}", get_thread)
+    router.add_put("/v1/threads/{id}/privacy", put_privacy)
 
 
 async def get_threads(request: web.Request) -> web.Response:
@@ -48,11 +56,20 @@ async def get_thread(request: web.Request) -> web.Response:
     return _answer(_thread_json(found, writer, language_of(request)))
 
 
+async def put_privacy(request: web.Request) -> web.Response:
+    """Hide a thread from whoever acts for the patient, or show it again; the patient's own to say."""
+    writer = await authenticate(request)
+    id, said = id_in_path(request), await read_body(request, Privacy)
+    await request.app[CONTEXT].reader.set_private(writer, id, said.private)
+    return _answer({"private": said.private})
+
+
 def _thread_json(thread: ThreadView, writer: Writer, language: str) -> dict[str, Any]:
     return {
         "id": thread.id,
         "status": thread.state,
         **({"opened_at": instant(thread.opened_at)} if thread.opened_at else {}),
+        **({"private": thread.private} if thread.opened_at and not writer.represents else {}),
         "messages": [message_json(view, writer, language) for view in thread.messages],
     }
 

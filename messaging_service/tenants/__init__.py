@@ -1,5 +1,6 @@
 """A tenant is a hospital organisation; each is one TOML file of this shape (deploy/tenants)."""
 
+from messaging_service.tenants.accounts import AccountRules, RepresentativeRules, TermsVersion
 from messaging_service.tenants.care import CareTeam, Department, ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection, Statement
 from messaging_service.tenants.epd import Epd, Listener
@@ -10,6 +11,7 @@ from messaging_service.tenants.tables import Code
 from messaging_service.tenants.tenant import Tenant
 
 __all__ = [
+    "AccountRules",
     "Assurance",
     "CareTeam",
     "Code",
@@ -24,8 +26,10 @@ __all__ = [
     "OnCall",
     "Portal",
     "ReplyTarget",
+    "RepresentativeRules",
     "Routing",
     "StaffIssuer",
     "Statement",
     "Tenant",
+    "TermsVersion",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from messaging_service.domain.account import Rules
+from messaging_service.tenants.accounts import AccountRules, RepresentativeRules, TermsVersion
 from messaging_service.tenants.care import ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection
 from messaging_service.tenants.epd import Epd
@@ -23,6 +25,9 @@ class Tenant(Table, frozen=True, kw_only=True):
     time_zone: str = "Europe/Amsterdam"
     telephone: str
     identity: Identity
+    accounts: AccountRules = AccountRules()
+    representatives: RepresentativeRules = RepresentativeRules()
+    terms: tuple[TermsVersion, ...] = ()
     reply: ReplyTarget
     routing: Routing
     epd: Epd
@@ -34,7 +39,10 @@ class Tenant(Table, frozen=True, kw_only=True):
     detection: Detection = Detection()
 
     def __post_init__(self) -> None:
-        """The time zone exists, and so do the teams that the EPD's codes stand for."""
+        """The time zone exists, and so do the teams that the EPD's codes stand for; versions of the terms differ."""
+        for told_apart_by in ("version", "since"):
+            if len({getattr(each, told_apart_by) for each in self.terms}) < len(self.terms):
+                raise ValueError(f"two [[terms]] have the same {told_apart_by}")
         for code in self.epd.staff.values():
             if self.routing.team(code) is None and self.routing.department(code) is None:
                 raise ValueError(f"[epd.staff] names {code!r}, which is neither a care team nor a department")
@@ -47,3 +55,9 @@ class Tenant(Table, frozen=True, kw_only=True):
     def zone(self) -> ZoneInfo:
         """The zone in which people of this tenant read times."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def account_rules(self) -> Rules:
+        """What the domain needs to judge an account."""
+        accounts, representatives = self.accounts, self.representatives
+        return Rules(accounts.closing_days, self.zone, representatives.most, representatives.must_sign_care_plan)

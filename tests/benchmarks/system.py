@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ import msgspec
 from deploy.sandbox.issuer import Issuer
 from tests.benchmarks.children import ROOT, Child, Failed, child, cpu_seconds, script
 from tests.benchmarks.load import Plan
+from tests.parts.hospitals import as_toml
 from tests.parts.mongo import GIVEN, MongoServer
 from tests.parts.rabbit import RabbitNode
 
@@ -98,7 +100,9 @@ async def _purge(url: str, queue: str) -> None:
 def ground(folder: Path) -> Iterator[Ground]:
     """A node that runs, keys and one tenant."""
     (folder / "tenants").mkdir(parents=True)
-    shutil.copy(ROOT / "deploy" / "tenants" / f"{TENANT}.toml", folder / "tenants")
+    tenant = tomllib.loads((ROOT / "deploy" / "tenants" / f"{TENANT}.toml").read_text("utf-8"))
+    tenant["terms"] = []  # nobody has to accept anything before writing
+    (folder / "tenants" / f"{TENANT}.toml").write_text(as_toml(tenant), "utf-8")
     node = RabbitNode(folder / "rabbit")
     try:
         node.start()

@@ -5,8 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+from messaging_service.application.account_view import AccountView
+from messaging_service.application.change_accounts import Actor
+from messaging_service.application.represent import NewRepresentative
+from messaging_service.domain.message import Identifier
+from messaging_service.domain.representative import Kind
 from messaging_service.domain.roles import SCOPES_OF, Role, Scope
 from tests.contract.description import HttpDescription
 from tests.contract.http_service import SHORT, URGENT, Answer, HttpService
@@ -14,6 +20,7 @@ from tests.contract.http_service import SHORT, URGENT, Answer, HttpService
 DESCRIPTION = HttpDescription()
 OWNER = "owner"
 """The number of the patient of spijkenisse whose things the others ask for."""
+DESK = Actor("desk", "coordinator", "role")
 MARK = "ooievaarsnest"
 """Stands in what the owner wrote."""
 
@@ -101,11 +108,51 @@ def an_alarm(service: HttpService) -> str:
     return id
 
 
+def an_account(service: HttpService) -> str:
+    """The id of an account of spijkenisse's; of a patient of its own, since it may be closed."""
+    return _opened(service, secrets.token_hex(8)).id
+
+
+def a_representative(service: HttpService) -> str:
+    """The id of the owner's parent, who the owner, of 13, may allow to write."""
+    return _with_parent(service, OWNER)[1]
+
+
+def one_represented(service: HttpService) -> dict[str, str]:
+    """The ids of an account of a patient of its own, and of its representative."""
+    return dict(zip(("account", "representative"), _with_parent(service, secrets.token_hex(8)), strict=True))
+
+
+def _opened(service: HttpService, number: str) -> AccountView:
+    tenant, desk = service.parts.tenants["spijkenisse"], service.parts.administer()
+    return service.run(desk.open(tenant, (Identifier("local", number),), "A. Jansen", DESK))
+
+
+def _with_parent(service: HttpService, number: str) -> tuple[str, str]:
+    tenant, represent, account = (
+        service.parts.tenants["spijkenisse"],
+        service.parts.represent(),
+        _opened(service, number),
+    )
+    for each in account.representatives:
+        service.run(represent.end(tenant, account.id, each.id, DESK))
+    born = date.today().replace(day=1) - timedelta(days=13 * 366)
+    new = NewRepresentative(secrets.token_hex(8), "B. Jansen", Kind.PARENT, False, False, born)
+    found = service.run(represent.register(tenant, account.id, new, DESK))
+    return account.id, found.representatives[0].id
+
+
 HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
     ("/v1/alarms/{id}/opening", "path", "id"): an_alarm,
     ("/v1/messages", "body", "thread"): a_message,
     ("/v1/messages/{id}", "path", "id"): a_message,
     ("/v1/threads/{id}", "path", "id"): a_message,
+    ("/v1/threads/{id}/privacy", "path", "id"): a_message,
+    ("/v1/account/representatives/{representative}", "path", "representative"): a_representative,
+    ("/v1/account/representatives/{representative}/consent", "path", "representative"): a_representative,
+    ("/v1/accounts/{account}", "path", "account"): an_account,
+    ("/v1/accounts/{account}/block", "path", "account"): an_account,
+    ("/v1/accounts/{account}/representatives", "path", "account"): an_account,
 }
 """How to have something of the owner's at each place that takes an id: path, where in the request, name."""
 
@@ -114,6 +161,9 @@ def things_of_the_owner(service: HttpService, operation: Operation) -> dict[tupl
     """Something of the owner's for each place of the operation; one thing where several places want the same kind."""
     made: dict[Callable[[HttpService], str], str] = {}
     found = {}
+    if {name for _, name in operation.places} == {"account", "representative"}:
+        ids = one_represented(service)
+        return {place: ids[place[1]] for place in operation.places}
     for place in operation.places:
         key = (operation.path, *place)
         assert key in HAVING, f"{operation.name}: say in tests/contract/asking.py HAVING how to have one at {place}"

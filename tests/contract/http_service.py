@@ -12,6 +12,7 @@ import json
 import socket
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from messaging_service.application.ports import Broker, Envelope
 from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
+from tests.parts.hospitals import as_toml
 from tests.parts.mllp_peer import sandbox_epd
 
 T = TypeVar("T")
@@ -254,7 +256,7 @@ def _settings(
 
 
 def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -> str:
-    """The shipped file with its variables filled in, a portal, and limits of its own."""
+    """The shipped file with its variables filled in, a portal, limits of its own, and no terms to accept first."""
     toml = TENANTS.joinpath(f"{tenant}.toml").read_text("utf-8")
     values = {
         "ISSUER": issuer.name,
@@ -268,8 +270,12 @@ def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -
     for name, value in values.items():
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
     most = LIMITED if tenant == "sein" else 1_000_000
-    portal = f'[portal]\nwebhook = "{callee}/portal"\nsecret = "{SECRET}"\n'
-    return f"{toml}\n{portal}[limits]\nrequests_per_minute = {most}\nmessages_per_hour = {most}\n"
+    tables = tomllib.loads(toml)
+    tables["accounts"]["opening"] = "first_login"
+    tables["portal"] = {"webhook": f"{callee}/portal", "secret": SECRET}
+    tables["limits"] = {"requests_per_minute": most, "messages_per_hour": most}
+    del tables["terms"]
+    return as_toml(tables)
 
 
 async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: AsyncExitStack) -> str:

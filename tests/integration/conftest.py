@@ -16,7 +16,7 @@ from messaging_service.application.collections import ALL
 from messaging_service.config import load_tenants
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.epd.policy import AckPolicy
-from messaging_service.tenants import Portal, Tenant
+from messaging_service.tenants import AccountRules, Portal, Tenant
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from tests.parts.service import DEFERRAL_MS, LADDER_MS, MovedClock, Service
 from workers import runner, settling
@@ -52,7 +52,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tenants() -> dict[str, Tenant]:
-    """The shipped hospitals, with a portal, at addresses where nobody listens.
+    """The shipped hospitals, with a portal, at addresses where nobody listens; no terms to accept first.
 
     Spijkenisse sends again what was not acknowledged; SEIN parks it.
     """
@@ -65,7 +65,7 @@ def tenants() -> dict[str, Tenant]:
 
 def _as_tested(tenant: Tenant, policy: AckPolicy) -> Tenant:
     epd = msgspec.structs.replace(tenant.epd, connect_timeout=1.0, ack_timeout=1.5, policy=policy)
-    return msgspec.structs.replace(tenant, epd=epd, portal=PORTAL)
+    return msgspec.structs.replace(tenant, epd=epd, portal=PORTAL, accounts=AccountRules(), terms=())
 
 
 @pytest.fixture

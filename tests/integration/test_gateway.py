@@ -23,6 +23,7 @@ from tests.integration.held_answers import (
     posted,
     problem,
 )
+from tests.parts.service import STAFF
 
 
 @pytest.fixture(scope="module")
@@ -145,17 +146,17 @@ def test_token_of_another_issuer(service: HttpService) -> None:
 
 
 def test_forbidden(service: HttpService) -> None:
-    """A token without the patient's number, or of somebody who acts for the patient, is good for nothing here."""
+    """A token without the patient's number, or of somebody who acts and is not registered, is good for nothing."""
     acting = service.token(act={"sub": "somebody"})
-    assert problem(posted(service, token=acting)) == (403, "forbidden")
+    assert problem(posted(service, token=acting)) == (403, "not-representative")
     assert problem(posted(service, token=service.token(patient_number=None))) == (403, "forbidden")
 
 
 def test_blocked(service: HttpService) -> None:
     """A blocked account can neither write nor read; its urgent message raises the alarm all the same."""
-    token, parts = service.token("blocked"), service.parts
-    key = parts.patients.key("spijkenisse", (Identifier("local", "blocked"),))
-    service.run(parts.accounts.set_state("spijkenisse", key, "blocked"))
+    token, tenant, desk = service.token("blocked"), service.parts.tenants["spijkenisse"], service.parts.administer()
+    account = service.run(desk.open(tenant, (Identifier("local", "blocked"),), "Jansen", STAFF))
+    service.run(desk.block(tenant, account.id, STAFF))
     assert problem(posted(service, token=token)) == (403, "account-blocked")
     assert problem(got(service, THREADS, THREADS, token=token)) == (403, "account-blocked")
     before = len(service.published)
@@ -169,7 +170,7 @@ def test_blocked(service: HttpService) -> None:
     ({"acr": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", "amr": ["pwd"]},
      "insufficient-user-authentication"),
     ({"acr": None, "amr": None}, "insufficient-user-authentication"),
-    ({"act": {"sub": "daughter"}}, "forbidden"),
+    ({"act": {"sub": "daughter"}}, "not-representative"),
 ])  # fmt: skip
 def test_urgent_of_one_who_may_not_write(service: HttpService, claims: dict[str, object], refused: str) -> None:
     """A login that is too weak, or of somebody who acts unregistered: refused, nothing stored; an urgent text raises

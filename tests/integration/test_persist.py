@@ -15,7 +15,7 @@ from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import Deferred, MessageFault, StoreDown, UnsealFailed
 from messaging_service.domain.events import MessagePersisted
 from messaging_service.domain.message import Lane, Submission
-from tests.parts.service import SECRET_TEXT, Service, enveloped, event_in, numbers
+from tests.parts.service import SECRET_TEXT, STAFF, Service, enveloped, event_in, numbers
 
 
 async def test_stored_sealed_routed_and_sent_on(service: Service) -> None:
@@ -130,7 +130,7 @@ async def test_an_answer_to_what_was_parked_does_not_wait(service: Service) -> N
 
 async def test_an_account_that_the_gateway_could_not_check(service: Service) -> None:
     """An urgent message let through while the store was down, of a blocked account, goes to a person."""
-    await service.accounts.set_state("spijkenisse", service.patients.key("spijkenisse", numbers("1234")), "blocked")
+    await service.administer.block(service.tenants["spijkenisse"], await service.account(), STAFF)
     unchecked = service.accepted(lane=Lane.URGENT, checked=False)
     with pytest.raises(MessageFault, match="account_blocked") as raised:
         await service.persist(enveloped(unchecked))

@@ -15,7 +15,7 @@ from messaging_service.domain.errors import StoreDown
 from messaging_service.domain.filing import FilingState
 from messaging_service.domain.message import Author, Lane, State
 from messaging_service.domain.refusals import AccountBlocked, NotFound
-from tests.parts.service import SECRET_TEXT, Service, enveloped, numbers
+from tests.parts.service import SECRET_TEXT, STAFF, Service, enveloped, numbers
 
 Who = Callable[..., Writer]
 
@@ -152,8 +152,8 @@ async def test_threads_newest_first_each_with_its_last(service: Service, reader:
 async def test_a_blocked_account_reads_nothing(service: Service, reader: Reader, who: Who) -> None:
     """Blocked by staff: neither messages nor threads, and no reason; opened again, all is there."""
     stored = await service.persisted()
-    key = service.patients.key("spijkenisse", numbers("1234"))
-    await service.accounts.set_state("spijkenisse", key, "blocked")
+    tenant, account = service.tenants["spijkenisse"], await service.account()
+    await service.administer.block(tenant, account, STAFF)
     for attempt in (
         reader.message(who(), stored.id),
         reader.thread(who(), stored.thread),
@@ -161,7 +161,7 @@ async def test_a_blocked_account_reads_nothing(service: Service, reader: Reader,
     ):
         with pytest.raises(AccountBlocked):
             await attempt
-    await service.accounts.set_state("spijkenisse", key, "open")
+    await service.administer.unblock(tenant, account, STAFF)
     assert (await reader.message(who(), stored.id)).id == stored.id
 
 

@@ -138,13 +138,17 @@ class WatchedDeliveries:
 
 
 class FaultyBroker(Broker):
-    """`down` fails every call; `unknown` publishes, and says it does not know; `before_ack` may look, or raise."""
+    """`down` fails every call; `unknown` publishes, and says it does not know; `before_ack` may look, or raise.
+
+    `before_publish` happens once, just before the next publish.
+    """
 
     def __init__(self, inner: EmbeddedBroker) -> None:
         self.inner = inner
         self.down = False
         self.unknown: set[str] = set()
         self.before_ack: Hook | None = None
+        self.before_publish: Hook | None = None
         self.published: list[tuple[str, str, int]] = []
 
     async def open(self) -> None:
@@ -155,6 +159,9 @@ class FaultyBroker(Broker):
 
     async def publish(self, queue: str, envelope: Envelope, *, delay_ms: int = 0) -> None:
         self._check()
+        hook, self.before_publish = self.before_publish, None
+        if hook is not None:
+            await hook()
         await self.inner.publish(queue, envelope, delay_ms=delay_ms)
         self.published.append((queue, envelope.message_id, delay_ms))
         if queue in self.unknown:

@@ -1,9 +1,13 @@
-"""The shipped tenants as tests need them: their own files, with short time-outs, mail for on-call and a portal."""
+"""The shipped tenants as tests need them: their own files, with short time-outs, mail for on-call and a portal.
+
+Patients log in and write without accepting terms first, unless a test asks for the terms as shipped.
+"""
 
 from __future__ import annotations
 
 import json
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ SECRET = "whsec_dGVzdHMtb25seS1zZWNyZXQtb2YtZXZlcnktd2ViaG9vaw=="
 ON_CALL_MAIL = "dienst@hospital.invalid"
 
 _FOR_TESTS: dict[str, Any] = {
+    "accounts": {"opening": "first_login"},
+    "terms": [],
     "epd": {"connect_timeout": 1.0, "ack_timeout": 1.5},
     "on_call": {"email": [ON_CALL_MAIL]},
     "portal": {"webhook": "${PORTAL}", "secret": SECRET},
@@ -33,8 +39,13 @@ def write_tenants(folder: Path, *, parks_unknown: str = "sein") -> list[str]:
         _merge(tenant, {"epd": {"listener": {"listen": f"${{{tenant['id'].upper()}_LISTEN:-127.0.0.1:0}}"}}})
         if tenant["id"] == parks_unknown:
             _merge(tenant, _PARKS_WHAT_IS_UNKNOWN)
-        (folder / path.name).write_text("".join(f"{key} = {_toml(value)}\n" for key, value in tenant.items()), "utf-8")
+        (folder / path.name).write_text(as_toml(tenant), "utf-8")
     return [path.stem for path in files]
+
+
+def as_toml(tenant: dict[str, Any]) -> str:
+    """A tenant's file; strings that name environment variables stay as they are."""
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in tenant.items())
 
 
 def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -51,4 +62,4 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return value.isoformat() if isinstance(value, date) else json.dumps(value, ensure_ascii=False)

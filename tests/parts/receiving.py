@@ -47,7 +47,12 @@ class Receiving:
             keyring=service.keyring,
             replies=self.replies,
             acknowledged=self._acknowledged,
-            care=CareFeed(store=service.store, patients=service.patients, access_log=service.access_log),
+            care=CareFeed(
+                store=service.store,
+                patients=service.patients,
+                access_log=service.access_log,
+                closing=service.close_accounts,
+            ),
             alerts=service.alerts,
             meter=service.meter,
             clock=service.clock,

@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from messaging_service.application import codec
+from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
+from messaging_service.application.administer import Administer
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.change_accounts import Actor, ChangeAccounts
+from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
 from messaging_service.application.ports import Alarm, Document, Envelope
 from messaging_service.application.relations import Relations
+from messaging_service.application.represent import Represent
 from messaging_service.application.threads import StoredMessage, Threads
 from messaging_service.application.topology import persist_queue
 from messaging_service.crypto.keyring import Keyring
@@ -37,6 +42,7 @@ from messaging_service.tenants import Tenant
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from workers.runner import Runner, Station
 
+STAFF = Actor("staff", "appointments", "role")
 START = 1_780_000_000_000
 SECRET_TEXT = "Ik durf het niemand te zeggen"
 PATIENCE = 10.0
@@ -131,11 +137,24 @@ class Service:
         self.operations = Told()
         self.meter = Counted()
         self.patients = Patients(store, keyring)
-        self.accounts = Accounts(store)
+        self.accounts = Accounts(store, self.patients, keyring, clock)
         self.relations = Relations(store, self.patients)
         self.threads = Threads(store)
         self.access_log = ChainedAccessLog(store, clock)
         self.alerts = Alerts(store, self.operations, clock)
+        self.change_accounts = ChangeAccounts(self.accounts, self.access_log, clock)
+        self.administer = Administer(
+            patients=self.patients,
+            accounts=self.accounts,
+            change=self.change_accounts,
+            alerts=self.alerts,
+            clock=clock,
+        )
+        self.represent = Represent(accounts=self.accounts, change=self.change_accounts, clock=clock)
+        self.accept_terms = AcceptTerms(store=store, accounts=self.accounts, clock=clock)
+        self.close_accounts = CloseAccounts(
+            tenants=self.tenants, store=store, accounts=self.accounts, change=self.change_accounts, clock=clock
+        )
         self.persist = Persist(
             tenants=tenants,
             keyring=keyring,
@@ -154,6 +173,11 @@ class Service:
         other.operations, other.meter = self.operations, self.meter
         other.alerts = Alerts(self.store, self.operations, self.clock)
         return other
+
+    async def account(self, patient: str = "1234", tenant: str = "spijkenisse") -> str:
+        """The id of the patient's account, made when there is none."""
+        made = await self.administer.open(self.tenants[tenant], numbers(patient), "A. Jansen", STAFF)
+        return made.id
 
     def message_id(self, patient: str = "1234", tenant: str = "spijkenisse", key: str | None = None) -> str:
         """An id as the gateway issues them."""

@@ -1,0 +1,39 @@
+"""Work that the clock asks for: done again and again in small steps, in as many processes as like to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+
+import structlog
+
+from messaging_service.bootstrap import Parts
+from messaging_service.domain.errors import Conflict, ServerFault
+
+log = structlog.get_logger()
+
+CLOSE_ACCOUNTS = "close_accounts"
+SECONDS_BETWEEN = 60.0
+_WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
+    CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
+}
+CLOCKWORK = tuple(_WORK)
+"""The names of what the clock asks for, as `messaging-service worker` knows them."""
+
+
+async def run_clockwork(parts: Parts, names: Sequence[str], stop: asyncio.Event) -> None:
+    """Run these until `stop`. A server that is down is waited for: the next round does what this one could not."""
+    async with asyncio.TaskGroup() as running:
+        for name in names:
+            running.create_task(_again_and_again(name, _WORK[name](parts), stop), name=name)
+
+
+async def _again_and_again(name: str, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await work()
+        except (ServerFault, Conflict) as problem:
+            log.warning("clockwork_waits", step=name, error=type(problem).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), SECONDS_BETWEEN)
