@@ -14,6 +14,7 @@ from aiohttp import web
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application.journal import Journal
+from messaging_service.application.logins import Logins
 from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit
 from messaging_service.bootstrap import Parts
@@ -50,17 +51,18 @@ def stop_on_signals() -> asyncio.Event:
 async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
     """Serve the HTTP API until `stop`; requests under way are finished, then the journal is closed."""
     journal = Journal(parts.store, parts.clock)
-    app = build_app(_context(parts, journal))
+    logins = parts.logins()
+    app = build_app(_context(parts, journal, logins))
     written = asyncio.Event()
-    keeping = asyncio.create_task(journal.keep(written))
+    keeping = [asyncio.create_task(register.keep(written)) for register in (journal, logins)]
     try:
         await _listen(app, parts.settings, parts.settings.listen, stop)
     finally:
         written.set()
-        await keeping
+        await asyncio.gather(*keeping)
 
 
-def _context(parts: Parts, journal: Journal) -> Context:
+def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
     limit = RateLimit(time.monotonic)
 
     def take_one(tenant: Tenant, patient: str) -> None:
@@ -93,12 +95,14 @@ def _context(parts: Parts, journal: Journal) -> Context:
         administer=parts.administer(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),
-        verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token),
+        logins=logins,
+        verifier=TokenVerifier(parts.tenants, parts.http, parts.clock, count=parts.metrics.token, register=logins.seen),
         checks=checks(parts),
         metrics=parts.metrics,
         limit=limit,
         max_body=parts.settings.max_body,
         public_url=parts.settings.public_url.rstrip("/"),
+        clock=parts.clock,
     )
 
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from messaging_service.adapters.key_set import Rejected
-from messaging_service.application.callers import PATIENT, REPRESENTATIVE, Staff, Writer
+from messaging_service.application.callers import PATIENT, REPRESENTATIVE, Caller, Staff, Writer
+from messaging_service.application.logins import STAFF, Login
 from messaging_service.domain.message import Author, Identifier
 from messaging_service.domain.refusals import Forbidden
 from messaging_service.domain.roles import SCOPES_OF, Role
 from messaging_service.tenants import StaffIssuer, Tenant
 
 LONGEST_SUBJECT = 255
+_DAY = 86_400
 LONGEST_IDENTIFIER = 64
 
 Claims = Mapping[str, Any]
@@ -72,6 +74,22 @@ def staff_of(tenant: Tenant, rules: StaffIssuer, claims: Claims) -> Staff:
         scopes=frozenset(scope for scope in SCOPES_OF[role] if scope in scopes),
         assured=rules.assurance.is_met_by(claims.get("acr"), claims.get("amr")),
     )
+
+
+def login_of(caller: Caller, claims: Claims) -> Login:
+    """The login that a verified token comes of.
+
+    `sid` is the issuer's session and `auth_time` when the user proved who they are (OpenID Connect): the same in every
+    token until they log in anew. Of an issuer that tells neither each token is a login of its own (`jti`, else `iat`).
+    """
+    session, at = claims.get("sid"), claims.get("auth_time")
+    if type(at) is not int or not 0 < at <= claims["iat"] + _DAY:
+        at = None
+    proof = f"sid={session} auth_time={at}" if session or at else f"jti={claims.get('jti') or claims['iat']}"
+    when = int(1000 * max(0, at or claims["iat"]))
+    if isinstance(caller, Staff):
+        return Login(caller.tenant.id, STAFF, caller.subject, proof, when, caller.assured)
+    return Login(caller.tenant.id, caller.author.role, caller.author.subject, proof, when, caller.assured)
 
 
 def _subject(claims: Claims) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 import jwt
 
-from messaging_service.adapters.claims import staff_of, writer_of
+from messaging_service.adapters.claims import login_of, staff_of, writer_of
 from messaging_service.adapters.key_set import Key, KeySet, Rejected
 from messaging_service.application.callers import Caller
+from messaging_service.application.logins import Login
 from messaging_service.application.ports import Clock
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.refusals import Forbidden, Unauthenticated
@@ -34,11 +35,13 @@ class TokenVerifier:
         clock: Clock,
         *,
         count: Callable[[str], None],
+        register: Callable[[Login], None],
     ) -> None:
         """Nothing is fetched yet.
 
         `count` is called for every token that is not accepted, with one of: malformed, issuer, algorithm,
-        kid, signature, audience, expired, claims, identifier.
+        kid, signature, audience, expired, claims, identifier. `register` is called with the login of every token that
+        is, the first time it is seen: it must not wait.
 
         Raises:
             SettingInvalid: two tenants, or patients and staff, share an issuer, or an [identity] table cannot be right.
@@ -51,6 +54,7 @@ class TokenVerifier:
                 self._issuers[rules.issuer] = _Issuer(rules, read, KeySet(tenant.id, table, rules, http, clock), clock)
         self._clock = clock
         self._count = count
+        self._register = register
         self._cache: OrderedDict[bytes, tuple[float, tuple[Key, ...], _Issuer, Caller]] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
@@ -82,6 +86,7 @@ class TokenVerifier:
             raise Rejected("issuer")
         claims, keys = await issuer.claims(token, header)
         caller = issuer.read(claims)
+        self._register(login_of(caller, claims))
         self._cache[digest] = (claims["exp"], keys, issuer, caller)
         if len(self._cache) > MOST_CACHED:
             self._cache.popitem(last=False)

@@ -32,6 +32,7 @@ FILINGS = Collection(
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
+LOGINS = Collection("logins", (Index("by_day", ("tenant", "day", "kind")),))
 HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
 OPENINGS = Collection(
     "openings", (Index("of_message", ("message", "at")), Index("by_time", ("tenant", "at"))), shard_key="message"
@@ -59,6 +60,7 @@ ALL = (
     CHANGES,
     PARKED,
     ALARMS,
+    LOGINS,
     HELD,
     OPENINGS,
     ALERTS,

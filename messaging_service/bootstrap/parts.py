@@ -26,6 +26,7 @@ from messaging_service.application.correct import Correct
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
 from messaging_service.application.ledger import Ledger
+from messaging_service.application.logins import Logins
 from messaging_service.application.park import Mend
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
@@ -89,6 +90,10 @@ class Parts:
     def mend(self) -> Mend:
         """What operations do with parked messages."""
         return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def logins(self) -> Logins:
+        """The register of logins."""
+        return Logins(self.store, self.keyring, self.tenants)
 
     def break_glass(self) -> BreakGlass:
         """What lets on-call open an urgent message."""

@@ -14,6 +14,8 @@ from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
+from messaging_service.application.logins import Logins
+from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
 from messaging_service.application.represent import Represent
 from messaging_service.application.submit import Submit
@@ -41,12 +43,14 @@ class Context:
     administer: Administer
     represent: Represent
     accept_terms: AcceptTerms
+    logins: Logins
     verifier: Verifier
     checks: Checks
     metrics: Metrics
     limit: RateLimit
     max_body: int
     public_url: str
+    clock: Clock
 
 
 CONTEXT = web.AppKey("context", Context)

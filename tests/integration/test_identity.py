@@ -29,6 +29,7 @@ from messaging_service.adapters import identity, key_set
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.adapters.key_set import IdentityDown
 from messaging_service.application.callers import Staff, Writer
+from messaging_service.application.logins import Login
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Author, Identifier
 from messaging_service.domain.refusals import AuthenticationTooWeak, Forbidden, ScopeMissing, Unauthenticated
@@ -157,6 +158,11 @@ def counted() -> list[str]:
 
 
 @pytest.fixture
+def logins() -> list[Login]:
+    return []
+
+
+@pytest.fixture
 async def server() -> AsyncIterator[KeyServer]:
     keys = KeyServer()
     app = web.Application()
@@ -170,11 +176,13 @@ Build = Callable[..., TokenVerifier]
 
 
 @pytest.fixture
-async def build(clock: Clock, counted: list[str]) -> AsyncIterator[Build]:
+async def build(clock: Clock, counted: list[str], logins: list[Login]) -> AsyncIterator[Build]:
     async with aiohttp.ClientSession() as http:
 
         def verifier(*tenants: Tenant) -> TokenVerifier:
-            return TokenVerifier({one.id: one for one in tenants}, http, clock, count=counted.append)
+            return TokenVerifier(
+                {one.id: one for one in tenants}, http, clock, count=counted.append, register=logins.append
+            )
 
         yield verifier
 
@@ -388,7 +396,7 @@ def test_any_text_is_refused_cleanly(given: str) -> None:
 
     async def attempt() -> None:
         async with aiohttp.ClientSession() as http:
-            await refused(TokenVerifier({}, http, Clock(), count=counted.append), given)
+            await refused(TokenVerifier({}, http, Clock(), count=counted.append, register=print), given)
 
     asyncio.run(attempt())
     assert counted in (["malformed"], ["issuer"])
@@ -563,6 +571,60 @@ async def test_a_patient_is_never_taken_for_staff(build: Build, server: KeyServe
     assert counted == ["audience", "audience"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({"sid": "s1", "auth_time": NOW - 9}, {"sid": "s1", "auth_time": NOW - 9, "jti": "b"}, True),
+        ({"sid": "s1"}, {"sid": "s1", "iat": NOW - 5}, True),
+        ({"auth_time": NOW - 9}, {"auth_time": NOW - 9, "jti": "b"}, True),
+        ({"sid": "s1", "auth_time": NOW - 9}, {"sid": "s1", "auth_time": NOW - 1}, False),
+        ({"sid": "s1"}, {"sid": "s2"}, False),
+        ({"sid": "s1"}, {"sid": "s1", "sub": "user-2"}, False),
+        ({"jti": "a"}, {"jti": "b"}, False),
+        ({}, {"iat": NOW - 5}, False),
+        ({"auth_time": "yesterday", "jti": "a"}, {"auth_time": "yesterday", "jti": "b"}, False),
+        ({"sid": "s1"}, {"sid": "s1", "act": {"sub": "daughter"}}, False),
+    ],
+)
+async def test_one_login_or_two(
+    verifier: TokenVerifier, logins: list[Login], first: dict[str, Any], second: dict[str, Any], same: bool
+) -> None:
+    """Tokens of one session and one proof of identity are one login; of an issuer that tells neither, each is one."""
+    for claims in (first, second):
+        await verifier.verify(token(ES, **claims))
+    one, other = [(login.kind, login.subject, login.proof) for login in logins]
+    assert (one == other) is same
+
+
+async def test_what_is_told_of_a_login(build: Build, server: KeyServer, logins: list[Login]) -> None:
+    """When the user proved who they are, what they are, and how strongly; once a token, not once a request."""
+    verifier = build(with_staff(server.url))
+    given = token(ES, acr=BASIC, auth_time=NOW - 3600)
+    for _ in range(3):
+        await verifier.verify(given)
+    await verifier.verify(token(ES, act={"sub": "daughter"}))
+    await verifier.verify(staff_token())
+    assert [(login.tenant, login.kind, login.subject, login.at, login.assured) for login in logins] == [
+        ("spijkenisse", "patient", "user-1", (NOW - 3600) * 1000, False),
+        ("spijkenisse", "representative", "daughter", (NOW - 10) * 1000, True),
+        ("spijkenisse", "staff", "user-1", (NOW - 10) * 1000, True),
+    ]
+
+
+async def test_a_login_before_time_began(verifier: TokenVerifier, logins: list[Login]) -> None:
+    """Times that no calendar has are taken for the earliest one; the token holds all the same."""
+    for iat in (-1, -1e300):
+        await verifier.verify(token(ES, iat=iat, nbf=NOW))
+    assert [login.at for login in logins] == [0, 0]
+
+
+async def test_a_token_that_does_not_hold_is_no_login(verifier: TokenVerifier, logins: list[Login]) -> None:
+    """Whatever it says of itself, nobody logged in."""
+    for wrong, _ in WRONG.values():
+        await refused(verifier, wrong)
+    assert logins == []
+
+
 async def test_a_token_for_two_hospitals(build: Build, server: KeyServer) -> None:
     """A token whose audiences are two tenants' is good at its own issuer's alone, in whatever order they stand."""
     other = tenant(server.url, "sein", "https://sein.example", audience="sein", identifiers={"local": "zkh"})
@@ -604,7 +666,13 @@ def test_no_token_reaches_a_log(from_staff: bool, claims: dict[str, Any], kid: s
     async def attempt() -> None:
         jwks = f"file:{key_file()}"
         async with aiohttp.ClientSession() as http:
-            verifier = TokenVerifier({"spijkenisse": with_staff(jwks)}, http, Clock(), count=said.append)
+            verifier = TokenVerifier(
+                {"spijkenisse": with_staff(jwks)},
+                http,
+                Clock(),
+                count=said.append,
+                register=lambda login: said.append(repr(login)),
+            )
             try:
                 said.append(repr(await verifier.verify(given)))
             except (Unauthenticated, Forbidden) as problem:
