@@ -191,9 +191,17 @@ async def urgent(running: Running, patient: Patient, on_call: OnCall) -> Row:
     await running.epd.be("normal")
     others = [await patient.filed(message["id"]) for message in waiting]
     told = await within_time(lambda: _told(on_call, answer.get("id", "")))
-    right = "112" in answer.get("notice", {}).get("text", "") and filed and before_others and all(others) and told
+    opened = await _opened_by_on_call(running, patient, answer.get("id", ""))
+    right = "112" in answer.get("notice", {}).get("text", "") and filed and before_others and all(others)
     notice = f"202, notice: “{answer.get('notice', {}).get('text', '')[:48]}…”"
-    return Row("an urgent message, three ordinary ones waiting", notice, "AA, before the others; on-call told", right)
+    end = "AA, before the others; on-call told, and opened it"
+    return Row("an urgent message, three ordinary ones waiting", notice, end, right and told and opened)
+
+
+async def _opened_by_on_call(running: Running, patient: Patient, id: str) -> bool:
+    doctor = staff_issuer(running.folder, "spijkenisse").token("doctor", role="on-call", scope="alarms:open")
+    opened = await patient.send("POST", f"/v1/alarms/{id}/opening", {"reason": "Alarm tijdens de dienst"}, doctor)
+    return opened.get("body") == URGENT
 
 
 async def _told(on_call: OnCall, id: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+
+from messaging_service.domain.roles import SCOPES_OF, Role
 
 KEY_ID = "development"
 STRONG: dict[str, Any] = {
@@ -49,6 +53,7 @@ class Issuer:
             "aud": audience,
             "sub": subject,
             "iat": now,
+            "auth_time": now,
             "exp": now + int(hours * 3600),
             **STRONG,
             **claims,
@@ -60,3 +65,14 @@ class Issuer:
 def staff_issuer(folder: Path, tenant: str) -> Issuer:
     """The issuer of a tenant's staff: `token(subject, role=…, scope="… …")`."""
     return Issuer(folder, f"staff-{tenant}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Print a token of somebody of a sandbox hospital's staff.")
+    parser.add_argument("folder", type=Path, help="the service's folder, such as .var/up")
+    parser.add_argument("tenant", help="such as spijkenisse")
+    parser.add_argument("role", type=Role, choices=list(Role), help="whose scopes the token gets, all of them")
+    given = parser.parse_args()
+    scopes = " ".join(sorted(SCOPES_OF[given.role]))
+    issuer = staff_issuer(given.folder, given.tenant)
+    sys.stdout.write(issuer.token(f"sandbox-{given.role}", role=given.role, scope=scopes, name="De Wit") + "\n")

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from service import ROOT, NotStarted, Running, command, embedded_service, free_port
 
+from messaging_service.domain.roles import Role
+
 STATE = ROOT / ".var" / "up"
 _PORT = 8080
 
@@ -100,6 +102,10 @@ def _show_how_to_go_on(running: Running, console: Console) -> None:
         "  -H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1' \\\n"
         """  -d '{"subject": "Vraag", "body": "Mag ik sporten met deze pleister?", "language": "nl"}'\n\n"""
     )
+    roles = ", ".join(Role)
+    console.print(f"A token of staff, by role ({roles}):\n", highlight=False)
+    script = Path(__file__).with_name("issuer.py")
+    sys.stdout.write(f"{sys.executable} {script} {running.folder} spijkenisse on-call\n\n")
     console.print("Another shell can use the commands, such as `messaging-service queues`, after:\n")
     sys.stdout.write(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
     for name, value in running.environment.items():

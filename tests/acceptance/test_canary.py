@@ -13,7 +13,7 @@ import aio_pika
 import pytest
 
 from tests.parts.mongo import MongoServer
-from tests.parts.patient import ABUSE, URGENT, Answer
+from tests.parts.patient import ABUSE, URGENT, Answer, Patient
 from tests.parts.rabbit import RabbitNode
 from tests.parts.system import System
 from tests.parts.traces import files_below, found_in
@@ -47,6 +47,8 @@ async def post_everything(system: System, number: str, name: str, canary: str) -
     for fate in ("html", "urgent", "thread"):
         await patient.until_is(answers[fate].id, "filed")
     await until(lambda: system.told.letters_of(answers["urgent"].id), "on-call is told by mail")
+    answers["opened"] = await opened_by_on_call(system, answers["urgent"].id, canary, name)
+    answers["held"] = await patient_without_a_second_factor(system, number, name).post(canary, f"{URGENT} {canary}")
     await system.epds["spijkenisse"].set_mode("refuse")
     answers["parked"] = await patient.post(canary, f"Dit wordt geweigerd: {canary}")
     await patient.until_is(answers["parked"].id, "parked")
@@ -57,6 +59,21 @@ async def post_everything(system: System, number: str, name: str, canary: str) -
     await patient.get("/v1/threads")
     await patient.get(f"/v1/messages/{canary}")
     return answers
+
+
+async def opened_by_on_call(system: System, id: str, reason: str, name: str) -> Answer:
+    """On-call opens the urgent message and gives the canary as the reason."""
+    token = system.staff["spijkenisse"].token(name, role="on-call", scope="alarms:open", name=name)
+    patient = system.patient("spijkenisse", "0")
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await patient.send("POST", f"/v1/alarms/{id}/opening", json={"reason": reason}, headers=headers)
+    assert (answer.status, reason in answer.body["body"]) == (200, True)
+    return answer
+
+
+def patient_without_a_second_factor(system: System, number: str, name: str) -> Patient:
+    """Whose urgent message is refused, and held for on-call."""
+    return system.patient("spijkenisse", number, name, bsn=BSN, acr=None, amr=None)
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -22,7 +22,7 @@ from tests.contract.asking import (
     things_of_the_owner,
 )
 from tests.contract.http_service import Answer, HttpService, http_service
-from tests.integration.held_answers import problem
+from tests.integration.held_answers import DESCRIPTION, problem
 
 EVERY = list(operations())
 FOR_PATIENTS = [operation for operation in EVERY if operation.scope is None]
@@ -139,6 +139,27 @@ def test_lists_of_others(service: HttpService, operation: Operation) -> None:
         assert answer.status == 200
         assert id.encode() not in answer.body
         assert MARK.encode() not in answer.body
+
+
+READS_CONTENT = {"POST /v1/alarms/{id}/opening"}
+"""Where staff sees what a patient wrote, since their work needs it."""
+
+
+@each([operation for operation in FOR_STAFF if operation.name not in READS_CONTENT])
+def test_staff_sees_no_content(service: HttpService, operation: Operation) -> None:
+    """What the owner wrote is in no answer to any role whose work does not need it, whatever it asks."""
+    a_message(service)
+    ids = things_of_the_owner(service, operation) if operation.places else None
+    for role in operation.roles():
+        answer = operation.ask(service, staff(service, role, *Scope), ids)
+        assert is_let_in(answer)
+        assert MARK.encode() not in answer.body
+
+
+def test_what_asks_for_no_token() -> None:
+    """Health and metrics alone; whatever else is described has somebody it is for."""
+    open_to_all = {path for _, path, operation in DESCRIPTION.operations() if operation.get("security") == []}
+    assert open_to_all == {"/health/live", "/health/ready", "/metrics"}
 
 
 def test_every_scope_is_some_roles() -> None:
