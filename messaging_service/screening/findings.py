@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
@@ -81,29 +82,45 @@ class Findings:
         return [hit for word in words if (hit := self.starting(word, slot)) is not None]
 
 
+class Search:
+    """One automaton over the patterns of some terms."""
+
+    def __init__(self, table: TermTable, wanted: Callable[[int], bool]) -> None:
+        """Compile the patterns of `table` whose term is `wanted`; in alphabetical order that takes half the time."""
+        chosen = sorted(
+            (pattern, term) for pattern, term in zip(table.patterns, table.term_of, strict=True) if wanted(term)
+        )
+        self._terms = [term for _, term in chosen]
+        self.patterns = [pattern for pattern, _ in chosen]
+        self._automaton = AhoCorasick(self.patterns, store_patterns=False)
+
+    def found(self, text: str) -> list[tuple[int, int, int, bool]]:
+        """End, start, term, and whether it stands at the beginning of a word, of each that is found."""
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return [(end, start, self._terms[at], self.patterns[at][0] == " ") for at, start, end in hits]
+
+    def terms_and_places(self, text: str) -> list[tuple[int, int]]:
+        """Term and start of each that is found."""
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return [(self._terms[at], start) for at, start, _ in hits]
+
+
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """The compiled search: one automaton over the patterns of all terms of all languages."""
+    """The whole search, over all terms of all languages."""
 
-    automaton: AhoCorasick
-    table: TermTable
+    searches: Sequence[Search]
+    lengths: Sequence[int]
     typos: Typos
     numbers: Numbers
-
-    @property
-    def terms(self) -> int:
-        """How many terms there are."""
-        return len(self.table.lengths)
 
     def find(self, reading: Reading) -> Findings:
         """Search `reading` once, then look up its unknown long words for spelling mistakes."""
         at: dict[int, list[Hit]] = {}
         offsets = {start: index for index, start in enumerate(reading.starts)}
-        patterns, term_of, lengths = self.table.patterns, self.table.term_of, self.table.lengths
-        for pattern, start, _ in self.automaton.find_matches_as_indexes(reading.copy, overlapping=True):
-            term = term_of[pattern]
-            word = offsets[start + 1] if patterns[pattern][0] == " " else reading.word_at(start)
-            hit = term, word + lengths[term] - 1
+        for _, start, term, initial in sorted(hit for search in self.searches for hit in search.found(reading.copy)):
+            word = offsets[start + 1] if initial else reading.word_at(start)
+            hit = term, word + self.lengths[term] - 1
             if word in at:
                 at[word].append(hit)
             else:
@@ -111,15 +128,3 @@ class Finder:
         for word, term in self.typos.found(reading.words, at):
             at.setdefault(word, []).append((term, word))
         return Findings(reading, at, self.numbers)
-
-    def terms_in(self, sentence: str) -> list[int]:
-        """The terms that stand in a piece of a reading's copy, as often as they do."""
-        term_of = self.table.term_of
-        return [
-            term_of[pattern] for pattern, _, _ in self.automaton.find_matches_as_indexes(sentence, overlapping=True)
-        ]
-
-
-def compile_finder(table: TermTable, typos: Typos, numbers: Numbers) -> Finder:
-    """Build the automaton for every term in `table`."""
-    return Finder(AhoCorasick(table.patterns, store_patterns=False), table, typos, numbers)

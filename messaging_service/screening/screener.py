@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from messaging_service.screening.context import Judge
 from messaging_service.screening.copying import FoldedCopy, folded_copy
 from messaging_service.screening.disguise import disguised_reading, seems_disguised
-from messaging_service.screening.findings import Finder, Findings, Hit, compile_finder
+from messaging_service.screening.findings import Finder, Findings, Hit
 from messaging_service.screening.folding import one_to_one
 from messaging_service.screening.frame import CERTAIN, LIKELY, Effect
 from messaging_service.screening.lexicon_files import packaged_folder, read_lexicon
@@ -38,8 +38,7 @@ class Screener:
     def __init__(self, lexicon: Lexicon, table: TermTable) -> None:
         self.lexicon = lexicon
         self._fold = table.fold_table
-        self._finder = _finder(lexicon, table)
-        self._sieve = Sieve(lexicon.rules, self._finder)
+        self._sieve, self._finder = _compiled(lexicon, table)
         self._refusing = frozenset(rule.id for rule in lexicon.rules if rule.refuses)
         self._masked = _masked(lexicon.maskable)
         self._nothing = conclude((), self._refusing, lexicon.version)
@@ -220,12 +219,16 @@ def _distinct(matches: list[Match]) -> list[Match]:
     return list(best.values())
 
 
-def _finder(lexicon: Lexicon, table: TermTable) -> Finder:
-    content = {term for rule in lexicon.rules for part in rule.parts for term in part.terms} - {NUMBER}
+def _compiled(lexicon: Lexicon, table: TermTable) -> tuple[Sieve, Finder]:
     words = list(table.whole_words())
+    small_words = frozenset().union(*lexicon.function_words.values())
+    small = frozenset(term for word, term in words if word in small_words)
+    content = {term for rule in lexicon.rules for part in rule.parts for term in part.terms} - {NUMBER}
     known = frozenset(word for word, _ in words) - lexicon.spelling.keys()
     typos = index_typos(((word, term) for word, term in words if term in content), lexicon.not_typos, known)
-    return compile_finder(table, typos, Numbers(lexicon.number_words, lexicon.units))
+    numbers = Numbers(lexicon.number_words, lexicon.units)
+    sieve = Sieve(lexicon.rules, table, small, typos, numbers)
+    return sieve, Finder(sieve.searches, table.lengths, typos, numbers)
 
 
 def _masked(words: frozenset[str]) -> dict[tuple[str, int], list[str]]:

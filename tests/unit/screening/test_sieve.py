@@ -12,7 +12,7 @@ from messaging_service.screening.screener import Screener
 
 SCREENER = Screener.load()
 _RULES = SCREENER.lexicon.rules
-_WRITTEN = [pattern.strip() for pattern in SCREENER._finder.table.patterns if len(pattern.strip()) > 1]
+_WRITTEN = [term for search in SCREENER._finder.searches for term in map(str.strip, search.patterns) if len(term) > 1]
 _BETWEEN = (" ", " ", " ", " ", ", ", ". ", "? ", "\n", "... ", " 39,5 graden ", " 3 weken ", " nie ", " ik ", " niet ")
 
 
