@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources.abc import Traversable
 
@@ -59,8 +61,9 @@ class Screener:
         Raises:
             LexiconFault: a lexicon file is not as it should be.
         """
-        table = TermTable(one_to_one())
-        return cls(read_lexicon(folder, table), table)
+        with _uncollected():
+            table = TermTable(one_to_one())
+            return cls(read_lexicon(folder, table), table)
 
     def screen(self, text: str, *, markup: bool, language: str) -> Verdict:
         """Judge `text`; `markup` says that it is HTML (plain markup is noticed anyway).
@@ -219,15 +222,25 @@ def _distinct(matches: list[Match]) -> list[Match]:
     return list(best.values())
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No collection of garbage meanwhile: all that is made stays, and looking through it again and again is slow."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def _compiled(lexicon: Lexicon, table: TermTable) -> tuple[Sieve, Finder]:
     words = list(table.whole_words())
-    small_words = frozenset().union(*lexicon.function_words.values())
-    small = frozenset(term for word, term in words if word in small_words)
-    content = {term for rule in lexicon.rules for part in rule.parts for term in part.terms} - {NUMBER}
+    content = frozenset[int]().union(*(part.terms for rule in lexicon.rules for part in rule.parts))
     known = frozenset(word for word, _ in words) - lexicon.spelling.keys()
     typos = index_typos(((word, term) for word, term in words if term in content), lexicon.not_typos, known)
     numbers = Numbers(lexicon.number_words, lexicon.units)
-    sieve = Sieve(lexicon.rules, table, small, typos, numbers)
+    sieve = Sieve(lexicon.rules, table, typos, numbers)
     return sieve, Finder(sieve.searches, table.lengths, typos, numbers)
 
 

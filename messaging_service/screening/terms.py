@@ -10,6 +10,7 @@ from messaging_service.screening.errors import LexiconFault
 from messaging_service.screening.reading import mark_stops
 
 NUMBER = 0
+_PLAIN = "abcdefghijklmnopqrstuvwxyz "
 _DIGITS = tuple(f" {digit}" for digit in "0123456789")
 
 
@@ -47,6 +48,7 @@ class TermTable:
     verbs: set[str] = field(default_factory=set)
     subjects: list[str] = field(default_factory=list)
     _known: dict[str, int] = field(default_factory=dict)
+    _read: dict[str, int] = field(default_factory=dict)
 
     def number_word(self, word: str) -> None:
         """Let `word` stand for a number, as `tien` does."""
@@ -59,25 +61,31 @@ class TermTable:
         Raises:
             LexiconFault: nothing is left of the term once it is folded.
         """
-        core = _folded_term(written.strip("*"), self.fold_table)
-        if "*" not in written:
-            core = " ".join([self.spelling.get(word, word) for word in core.split(" ")])
+        if "*" in written:
+            core = _folded_term(written.strip("*"), self.fold_table)
+            pattern = f"{'' if written[0] == '*' else ' '}{core}{'' if written[-1] == '*' else ' '}"
+        else:
+            core = self._as_usual(_folded_term(written, self.fold_table))
+            pattern = f" {core} "
         if not core:
             raise LexiconFault(f"the term {written!r} is empty")
-        key = f"{'*' if written.startswith('*') else ' '}{core}{'*' if written.endswith('*') else ' '}"
-        if key not in self._known:
-            self._known[key] = len(self.lengths)
-            self.patterns.append(key.replace("*", ""))
-            self.term_of.append(self._known[key])
+        number = self._known.setdefault(pattern, len(self.lengths))
+        if number == len(self.lengths):
+            self.patterns.append(pattern)
+            self.term_of.append(number)
             self.lengths.append(core.count(" ") + 1)
             self.widths.append(len(core))
-        return self._known[key]
+        return number
+
+    def _as_usual(self, core: str) -> str:
+        words = core.split(" ")
+        return core if self.spelling.keys().isdisjoint(words) else " ".join(map(self.spelling.get, words, words))
 
     def whole_words(self) -> Iterator[tuple[str, int]]:
         """The single words without a star, and those with one at their end (without it), with their numbers."""
-        for key, term in self._known.items():
-            if key.startswith(" ") and " " not in key[1:-1]:
-                yield key[1:-1], term
+        for pattern, term in self._known.items():
+            if pattern[0] == " " and self.lengths[term] == 1:
+                yield pattern.strip(), term
 
     def slot(self, written: str | Sequence[str], groups: Mapping[str, Slot]) -> Slot:
         """Read one part: alternatives between bars, `@group` names, `#low-high unit` ranges.
@@ -85,34 +93,42 @@ class TermTable:
         Raises:
             LexiconFault: a group is not known, or a range cannot be read.
         """
-        alternatives = written.split(" | ") if isinstance(written, str) else written
         terms: set[int] = set()
         numbers: list[NumberRange] = []
-        for alternative in (text.strip() for text in alternatives):
-            if alternative.startswith("@"):
-                if alternative[1:] not in groups:
-                    raise LexiconFault(f"the group {alternative} is not defined")
-                terms |= groups[alternative[1:]].terms
-                numbers += groups[alternative[1:]].numbers
-            elif alternative.startswith("#"):
-                numbers.append(number_range(alternative))
+        for alternative in written.split(" | ") if isinstance(written, str) else written:
+            known = self._read.get(alternative)
+            if known is not None:
+                terms.add(known)
+            elif (start := alternative.lstrip()[:1]) == "@":
+                group = _group(alternative.strip(), groups)
+                terms |= group.terms
+                numbers += group.numbers
+            elif start == "#":
+                numbers.append(number_range(alternative.strip()))
                 terms.add(NUMBER)
             else:
-                terms.add(self.term(alternative))
-                terms.update(self.term(inverted) for inverted in self._inverted(alternative))
+                terms.update(self._forms(alternative))
         return Slot(frozenset(terms), tuple(numbers))
 
-    def _inverted(self, written: str) -> Iterator[str]:
-        """`kan niet lopen` with its subject put in: `kan ik niet lopen`."""
+    def _forms(self, alternative: str) -> Sequence[int]:
+        """The terms for `alternative`: itself, and for `kan niet lopen` also `kan ik niet lopen`."""
+        written = alternative.strip()
         verb, _, rest = written.partition(" ")
-        if rest and verb in self.verbs and rest.split(" ")[0] not in self.subjects:
-            for subject in self.subjects:
-                yield f"{verb} {subject} {rest}"
+        if verb in self.verbs and rest and rest.split(" ")[0] not in self.subjects:
+            return [self.term(written), *(self.term(f"{verb} {subject} {rest}") for subject in self.subjects)]
+        self._read[alternative] = self.term(written)
+        return (self._read[alternative],)
+
+
+def _group(name: str, groups: Mapping[str, Slot]) -> Slot:
+    if name[1:] not in groups:
+        raise LexiconFault(f"the group {name} is not defined")
+    return groups[name[1:]]
 
 
 def _folded_term(written: str, table: dict[int, str]) -> str:
     """`written` in the form in which texts are searched; most terms are in that form already."""
-    if written.isascii() and written.islower() and written.replace(" ", "").isalpha():
+    if not written.strip(_PLAIN):
         return written
     return " ".join(mark_stops(folded_copy(written, table).text).split())
 
