@@ -13,7 +13,7 @@ import aiohttp
 import jwt
 
 from messaging_service.adapters.claims import login_of, staff_of, writer_of
-from messaging_service.adapters.key_set import Key, KeySet, Rejected
+from messaging_service.adapters.key_set import Key, KeySet, Rejected, Shelf
 from messaging_service.application.callers import Caller
 from messaging_service.application.logins import Login
 from messaging_service.application.ports import Clock
@@ -36,12 +36,13 @@ class TokenVerifier:
         *,
         count: Callable[[str], None],
         register: Callable[[Login], None],
+        shelf: Shelf,
     ) -> None:
         """Nothing is fetched yet.
 
         `count` is called for every token that is not accepted, with one of: malformed, issuer, algorithm,
         kid, signature, audience, expired, claims, identifier. `register` is called with the login of every token that
-        is, the first time it is seen: it must not wait.
+        is, the first time it is seen: it must not wait. `shelf` keeps the issuers' keys for the next start.
 
         Raises:
             SettingInvalid: two tenants, or patients and staff, share an issuer, or an [identity] table cannot be right.
@@ -51,7 +52,8 @@ class TokenVerifier:
             for table, rules, read in _trusted(tenant):
                 if rules.issuer in self._issuers:
                     raise SettingInvalid(f"{tenant.id}: {table} issuer is another tenant's or table's as well")
-                self._issuers[rules.issuer] = _Issuer(rules, read, KeySet(tenant.id, table, rules, http, clock), clock)
+                keys = KeySet(tenant.id, table, rules, http, shelf, clock)
+                self._issuers[rules.issuer] = _Issuer(rules, read, keys, clock)
         self._clock = clock
         self._count = count
         self._register = register

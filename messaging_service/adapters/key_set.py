@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import jwt
@@ -15,7 +16,7 @@ import structlog
 
 from messaging_service.adapters.portal_webhook import secure_url
 from messaging_service.application.ports import Clock
-from messaging_service.domain.errors import ServerFault
+from messaging_service.domain.errors import ServerFault, StoreDown
 from messaging_service.tenants import Issuer
 
 LONGEST_KEY_SET = 256 * 1024
@@ -56,18 +57,33 @@ class Key:
     key: Any = field(repr=False)
 
 
+class Shelf(Protocol):
+    """Where key sets outlast the process: for a start while the issuer is down."""
+
+    async def keep(self, tenant: str, issuer: str, raw: bytes) -> None:
+        """The issuer has just published this. Raises StoreDown."""
+
+    async def find(self, tenant: str, issuer: str) -> bytes | None:
+        """What it published last, unless that is too long ago. Raises StoreDown."""
+
+
 class KeySet:
     """An issuer's key set: kept while the issuer is down, asked for seldom and by one request at a time."""
 
-    def __init__(self, tenant: str, table: str, rules: Issuer, http: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(
+        self, tenant: str, table: str, rules: Issuer, http: aiohttp.ClientSession, shelf: Shelf, clock: Clock
+    ) -> None:
         """`table` is where the tenant's file names the issuer, for the errors."""
         self._tenant = tenant
+        self._issuer = rules.issuer
+        self._shelf = shelf
         self._clock = clock
         self._keys: tuple[Key, ...] = ()
         self._raw = b""
         self._asked_at: int | None = None
         self._fresh_at = 0
         self._flight: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._load: Callable[[], Awaitable[bytes]]
         if rules.jwks.startswith("file:"):
             path = Path(rules.jwks.removeprefix("file:"))
@@ -118,11 +134,25 @@ class KeySet:
             keys = _read_keys(raw)
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as problem:
             _log.error("identity_keys_unavailable", tenant=self._tenant, reason=type(problem).__name__)
+            if not self._keys:
+                await self._take_from_shelf()
             return
         self._fresh_at = self._clock()
         if raw != self._raw:
             self._raw, self._keys = raw, keys
             _log.info("identity_keys_changed", tenant=self._tenant, keys=len(keys))
+        self._keeping = asyncio.create_task(self._keep(raw))  # nobody who waits for keys waits for the store
+
+    async def _keep(self, raw: bytes) -> None:
+        with suppress(StoreDown):  # it is kept with one of the next fetches
+            await self._shelf.keep(self._tenant, self._issuer, raw)
+
+    async def _take_from_shelf(self) -> None:
+        """The keys of an earlier process, until the issuer answers: it is asked again before long."""
+        with suppress(StoreDown):
+            if (raw := await self._shelf.find(self._tenant, self._issuer)) is not None:
+                self._raw, self._keys = raw, _read_keys(raw)
+                _log.warning("identity_keys_of_before", tenant=self._tenant, keys=len(self._keys))
 
 
 def _choose(keys: tuple[Key, ...], kid: str | None, algorithm: str) -> Key | None:

@@ -32,6 +32,7 @@ FILINGS = Collection(
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
+KEY_SETS = Collection("key_sets")
 LOGINS = Collection("logins", (Index("by_day", ("tenant", "day", "kind")),))
 HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
 OPENINGS = Collection(
@@ -60,6 +61,7 @@ ALL = (
     CHANGES,
     PARKED,
     ALARMS,
+    KEY_SETS,
     LOGINS,
     HELD,
     OPENINGS,

@@ -25,6 +25,7 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
+from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
 from messaging_service.application.park import Mend
@@ -90,6 +91,10 @@ class Parts:
     def mend(self) -> Mend:
         """What operations do with parked messages."""
         return Mend(store=self.store, threads=self.threads, broker=self.broker)
+
+    def key_sets(self) -> KeptKeySets:
+        """The issuers' key sets, as they were published last."""
+        return KeptKeySets(self.store, self.keyring, self.clock)
 
     def logins(self) -> Logins:
         """The register of logins."""

@@ -30,7 +30,7 @@ from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.adapters.key_set import IdentityDown
 from messaging_service.application.callers import Staff, Writer
 from messaging_service.application.logins import Login
-from messaging_service.domain.errors import SettingInvalid
+from messaging_service.domain.errors import SettingInvalid, StoreDown
 from messaging_service.domain.message import Author, Identifier
 from messaging_service.domain.refusals import AuthenticationTooWeak, Forbidden, ScopeMissing, Unauthenticated
 from messaging_service.domain.roles import Role, Scope
@@ -117,6 +117,27 @@ class KeyServer:
         return web.Response(status=self.status, body=body, headers={"Location": "/keys"})
 
 
+class Shelf:
+    """The key sets of an earlier process; `down` keeps and finds none."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+        self.down = False
+        self.slow: asyncio.Event | None = None
+
+    async def keep(self, tenant: str, issuer: str, raw: bytes) -> None:
+        if self.slow:
+            await self.slow.wait()
+        if self.down:
+            raise StoreDown
+        self.kept[tenant, issuer] = raw
+
+    async def find(self, tenant: str, issuer: str) -> bytes | None:
+        if self.down:
+            raise StoreDown
+        return self.kept.get((tenant, issuer))
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = NOW * 1000
@@ -158,6 +179,11 @@ def counted() -> list[str]:
 
 
 @pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
 def logins() -> list[Login]:
     return []
 
@@ -176,12 +202,12 @@ Build = Callable[..., TokenVerifier]
 
 
 @pytest.fixture
-async def build(clock: Clock, counted: list[str], logins: list[Login]) -> AsyncIterator[Build]:
+async def build(clock: Clock, counted: list[str], logins: list[Login], shelf: Shelf) -> AsyncIterator[Build]:
     async with aiohttp.ClientSession() as http:
 
         def verifier(*tenants: Tenant) -> TokenVerifier:
             return TokenVerifier(
-                {one.id: one for one in tenants}, http, clock, count=counted.append, register=logins.append
+                {one.id: one for one in tenants}, http, clock, count=counted.append, register=logins.append, shelf=shelf
             )
 
         yield verifier
@@ -396,7 +422,7 @@ def test_any_text_is_refused_cleanly(given: str) -> None:
 
     async def attempt() -> None:
         async with aiohttp.ClientSession() as http:
-            await refused(TokenVerifier({}, http, Clock(), count=counted.append, register=print), given)
+            await refused(TokenVerifier({}, http, Clock(), count=counted.append, register=print, shelf=Shelf()), given)
 
     asyncio.run(attempt())
     assert counted in (["malformed"], ["issuer"])
@@ -672,6 +698,7 @@ def test_no_token_reaches_a_log(from_staff: bool, claims: dict[str, Any], kid: s
                 Clock(),
                 count=said.append,
                 register=lambda login: said.append(repr(login)),
+                shelf=Shelf(),
             )
             try:
                 said.append(repr(await verifier.verify(given)))
@@ -769,6 +796,49 @@ async def test_old_keys_outlive_the_issuer(
     server.may_answer.clear()
     assert await verifier.verify(token(ES, exp=NOW + 100_000, sub="while it hangs"))
     server.may_answer.set()
+
+
+async def test_a_start_while_the_issuer_is_down(build: Build, server: KeyServer, clock: Clock, shelf: Shelf) -> None:
+    """A new process knows the keys that an earlier one was given; once the issuer answers, its own count again."""
+    await build(tenant(server.url)).verify(token(ES))
+    await until(lambda: is_true(len(shelf.kept) == 1))
+    server.status = 503
+    started = build(tenant(server.url))
+    assert await started.verify(token(ES))
+    await refused(started, token(signer("ES256", "new"), "k2"))
+    server.status, server.keys = 200, [jwk(signer("ES256", "new"), "k2")]
+    clock.now += MINUTE
+    assert await started.verify(token(signer("ES256", "new"), "k2"))
+    await refused(started, token(ES, sub="another"))
+
+
+async def test_a_start_with_nothing_on_the_shelf(build: Build, server: KeyServer, clock: Clock, shelf: Shelf) -> None:
+    """No earlier process, or no store: IdentityDown until the issuer answers, and the store is not needed for that."""
+    server.status = 503
+    verifier = build(tenant(server.url))
+    for down in (False, True):
+        shelf.down = down
+        clock.now += key_set.FIRST_FETCH_MS
+        with pytest.raises(IdentityDown):
+            await verifier.verify(token(ES))
+    server.status = 200
+    clock.now += key_set.FIRST_FETCH_MS
+    shelf.slow = asyncio.Event()
+    assert await verifier.verify(token(ES))  # while the store hangs
+    assert shelf.kept == {}
+
+
+async def test_the_shelf_is_not_asked_while_there_are_keys(
+    build: Build, server: KeyServer, clock: Clock, shelf: Shelf
+) -> None:
+    """A key set in use is not replaced by an older one when the issuer goes down."""
+    verifier = build(tenant(server.url))
+    await verifier.verify(token(ES))
+    shelf.kept["spijkenisse", ISSUER] = json.dumps({"keys": [jwk(signer("ES256", "old"), "k0")]}).encode()
+    server.status = 503
+    clock.now += MINUTE
+    await refused(verifier, token(signer("ES256", "old"), "k0"))
+    assert await verifier.verify(token(ES, sub="another"))
 
 
 BROKEN: dict[str, dict[str, Any]] = {
