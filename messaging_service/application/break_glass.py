@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from messaging_service.application.callers import Staff
-from messaging_service.application.codec import from_document, read_event, to_document, unpack
-from messaging_service.application.collections import HELD, OPENINGS, PARKED
+from messaging_service.application.codec import from_document, read_event, unpack
+from messaging_service.application.collections import HELD, PARKED
 from messaging_service.application.escalate import HeldMessage
+from messaging_service.application.openings import Account, Openings
 from messaging_service.application.park import ParkedMessage
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore, Envelope
@@ -36,19 +36,6 @@ class Opened:
     submission: Submission
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """Who opened which message, when. `sealed`, under the patient's key: the reason, and who in the clear."""
-
-    id: str
-    tenant: str
-    patient: str
-    message: str
-    actor: str
-    at: int
-    sealed: bytes = field(repr=False)
-
-
 class BreakGlass:
     """The use case of POST /v1/alarms/{id}/opening. It needs neither a treatment relation nor the EPD."""
 
@@ -58,6 +45,7 @@ class BreakGlass:
         store: DocumentStore,
         patients: Patients,
         threads: Threads,
+        openings: Openings,
         keyring: Keyring,
         access_log: AccessLog,
         clock: Clock,
@@ -65,6 +53,7 @@ class BreakGlass:
         self._store = store
         self._patients = patients
         self._threads = threads
+        self._openings = openings
         self._keyring = keyring
         self._access_log = access_log
         self._clock = clock
@@ -122,19 +111,9 @@ class BreakGlass:
         return Opened(id, thread, at, state, unpack(packed, Submission))
 
     async def _write_down(self, staff: Staff, patient: Patient, message: str, reason: str) -> None:
-        tenant, id = staff.tenant.id, secrets.token_hex(16)
+        tenant, account = staff.tenant.id, Account(reason, staff.subject, staff.name)
         actor = self._keyring.digest(tenant, "actor", staff.subject)
-        why: Mapping[str, str] = {"reason": reason, "subject": staff.subject, "name": staff.name}
-        opening = _Opening(
-            id=id,
-            tenant=tenant,
-            patient=patient.id,
-            message=message,
-            actor=actor,
-            at=self._clock(),
-            sealed=patient.seal(message, f"opening {id}", why),
-        )
-        await self._store.insert(OPENINGS, [to_document(opening)])
+        await self._openings.add(secrets.token_hex(16), patient, message, actor, self._clock(), account)
         await self._access_log.record(
             AccessEntry(
                 tenant=tenant,

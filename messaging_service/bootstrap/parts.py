@@ -28,6 +28,7 @@ from messaging_service.application.file import EpdLine
 from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
+from messaging_service.application.openings import Openings
 from messaging_service.application.park import Mend
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
@@ -106,10 +107,15 @@ class Parts:
             store=self.store,
             patients=self.patients,
             threads=self.threads,
+            openings=self.openings(),
             keyring=self.keyring,
             access_log=self.access_log,
             clock=self.clock,
         )
+
+    def openings(self) -> Openings:
+        """The openings on record."""
+        return Openings(store=self.store, patients=self.patients, access_log=self.access_log)
 
     def correct(self) -> Correct:
         """What corrects and withdraws filed messages."""

@@ -1,4 +1,4 @@
-"""logins: how many logged in, a day."""
+"""logins and openings: how many logged in, and which messages on-call opened, and why."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from messaging_service.application.logins import DayOfLogins
+from messaging_service.application.openings import Account, Opening
 from messaging_service.bootstrap import Parts
-from messaging_service.cli.console import as_json, print_json, print_table, with_parts
+from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
+from messaging_service.tenants import Tenant
 
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    main.add_command(logins)
+    for command in (logins, openings):
+        main.add_command(command)
+
+
+def _asked_for(parts: Parts, tenant: str | None) -> list[Tenant]:
+    if tenant is not None and tenant not in parts.tenants:
+        raise SettingInvalid(f"--tenant {tenant}: there is no such tenant; there are {', '.join(parts.tenants)}")
+    return [one for one in parts.tenants.values() if tenant in (None, one.id)]
 
 
 @click.command()
@@ -28,13 +37,10 @@ def logins(tenant: str | None, days: int, json_output: bool) -> None:
     """
 
     async def use(parts: Parts) -> dict[str, list[DayOfLogins]]:
-        if tenant is not None and tenant not in parts.tenants:
-            raise SettingInvalid(f"--tenant {tenant}: there is no such tenant; there are {', '.join(parts.tenants)}")
         register, counted = parts.logins(), {}
-        for one in parts.tenants.values():
-            if tenant in (None, one.id):
-                today = datetime.fromtimestamp(parts.clock() / 1000, UTC).astimezone(one.zone).date()
-                counted[one.id] = await register.per_day(one.id, [today - timedelta(days=back) for back in range(days)])
+        for one in _asked_for(parts, tenant):
+            today = datetime.fromtimestamp(parts.clock() / 1000, UTC).astimezone(one.zone).date()
+            counted[one.id] = await register.per_day(one.id, [today - timedelta(days=back) for back in range(days)])
         return counted
 
     counted = with_parts(use)
@@ -47,3 +53,27 @@ def logins(tenant: str | None, days: int, json_output: bool) -> None:
         for day in found
     ]
     print_table(("tenant", "day", "patients", "representatives", "staff"), rows, "no tenants")
+
+
+@click.command()
+@click.option("--tenant", help="Of this tenant alone.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many of a tenant's.")
+@as_json
+def openings(tenant: str | None, limit: int, json_output: bool) -> None:
+    """Which urgent messages on-call opened, who did and why; the newest first.
+
+    The reason may say something of the patient. That you look is written into the access log.
+    """
+
+    async def use(parts: Parts) -> list[Opening]:
+        return [opening for one in _asked_for(parts, tenant) for opening in await parts.openings().last(one.id, limit)]
+
+    found = with_parts(use)
+    if json_output:
+        print_json(found)
+        return
+    rows = []
+    for one in found:
+        who = one.account or Account("destroyed with the patient's key", "", "")
+        rows.append((moment(one.at), one.tenant, one.message, who.name, who.subject, who.reason))
+    print_table(("opened", "tenant", "message", "by", "subject", "why"), rows, "nothing was opened")

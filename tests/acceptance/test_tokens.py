@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from deploy.sandbox.issuer import KEY_ID, Issuer
-from tests.parts.patient import URGENT
+from messaging_service.application.collections import HELD
+from tests.parts.patient import URGENT, Answer
 from tests.parts.system import System
+from tests.parts.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -155,3 +157,56 @@ async def test_the_same_number_at_another_tenant_is_somebody_else(system: System
 def grown(before: dict[str, float], after: dict[str, float], metric: str) -> float:
     """By how much a counter grew, summed over its labels."""
     return sum(value - before.get(name, 0) for name, value in after.items() if name.startswith(metric))
+
+
+async def test_a_login_is_registered_once_whatever_happens(system: System, number: str) -> None:
+    """Many requests, a new token of the same session, kill -9 of the gateway: one login; another session is another."""
+
+    async def counted() -> int:
+        (today,) = (await system.command("logins", "--tenant", "spijkenisse", "--days", "1"))["spijkenisse"]
+        return int(today["patients"])
+
+    async def grown_to(wanted: int) -> None:
+        async def has() -> bool:
+            return await counted() == wanted
+
+        await until(has, f"{wanted} logins")
+
+    before, now = await counted(), int(time.time())
+    session = {"sid": f"sid-{number}", "auth_time": now}
+    first = system.patient("spijkenisse", number, **session, jti="a")
+    for _ in range(3):
+        assert (await first.get("/v1/compose-notice")).status == 200
+    await grown_to(before + 1)
+    await system.restart("gateway")
+    for jti in ("a", "b"):
+        again = system.patient("spijkenisse", number, **session, jti=jti)
+        assert (await again.get("/v1/compose-notice")).status == 200
+    other = system.patient("spijkenisse", number, sid=f"other-{number}", auth_time=now)
+    assert (await other.get("/v1/compose-notice")).status == 200
+    await grown_to(before + 2)
+
+
+async def test_the_alarm_of_a_login_that_is_too_weak(system: System, number: str) -> None:
+    """Refused with the level that would do; on-call is told by mail and opens, by its link, what was written."""
+    weak = system.patient("spijkenisse", number, acr=None, amr=None)
+    answer = await weak.post("Pijn", URGENT)
+    assert answer.status == 403
+    assert "Wacht niet op antwoord" in answer.body["notice"]["text"]
+    assert 'error="insufficient_user_authentication"' in answer.headers["WWW-Authenticate"]
+    token = system.staff["spijkenisse"].token("arts", role="on-call", scope="alarms:open")
+    opened: list[Answer] = []
+
+    async def is_held() -> bool:
+        held = await system.store.find(HELD, "by_time", {"tenant": "spijkenisse"}, descending=True, limit=1)
+        if not held or not system.told.letters_of(held[0]["id"]):
+            return False
+        link = f"/v1/alarms/{held[0]['id']}/opening"
+        letter = system.told.letters_of(held[0]["id"])[0].replace("=\r\n", "").replace("=\n", "")
+        assert f"{system.url}{link}" in letter
+        reason, bearer = {"reason": "Alarm om 03:12"}, {"Authorization": f"Bearer {token}"}
+        opened.append(await weak.send("POST", link, json=reason, headers=bearer))
+        return opened[-1].body["patient"]["numbers"][0]["value"] == number
+
+    await until(is_held, "on-call reads whom to call")
+    assert (opened[-1].body["status"], opened[-1].body["body"]) == ("refused", URGENT)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Staff
-from messaging_service.application.codec import unpack
-from messaging_service.application.collections import ACCESS_LOG, HELD, MESSAGES, OPENINGS
+from messaging_service.application.collections import ACCESS_LOG, HELD, MESSAGES, OPENINGS, PATIENTS
 from messaging_service.application.escalate import Duty, Escalate
+from messaging_service.application.openings import Account, Openings
 from messaging_service.application.park import Park
+from messaging_service.cli import main
 from messaging_service.domain.errors import StoreDown
 from messaging_service.domain.message import Lane, State
 from messaging_service.domain.refusals import Forbidden, NotFound
 from messaging_service.domain.roles import Role, Scope
+from tests.contract.asking import an_alarm
+from tests.contract.http_service import http_service
 from tests.parts.service import SECRET_TEXT, Pager, Service, enveloped, submitted
 
 REASON = "Het EPD is niet bereikbaar; alarm om 03:12"
@@ -27,11 +32,17 @@ OnCall = Callable[..., Staff]
 
 
 @pytest.fixture
-def break_glass(service: Service) -> BreakGlass:
+def openings(service: Service) -> Openings:
+    return Openings(store=service.store, patients=service.patients, access_log=service.access_log)
+
+
+@pytest.fixture
+def break_glass(service: Service, openings: Openings) -> BreakGlass:
     return BreakGlass(
         store=service.store,
         patients=service.patients,
         threads=service.threads,
+        openings=openings,
         keyring=service.keyring,
         access_log=service.access_log,
         clock=service.clock,
@@ -65,12 +76,43 @@ async def test_an_urgent_message(service: Service, break_glass: BreakGlass, on_c
     (opening,) = await service.store.find(OPENINGS, "of_message", {"message": stored.id})
     assert (opening["at"], opening["patient"]) == (service.clock(), stored.patient)
     assert not any(word.encode() in msgspec.json.encode(opening) for word in (REASON, "arts-7", "De Wit"))
-    patient = await service.patients.load(stored.patient)
-    sealed = patient.unseal(stored.id, f"opening {opening['id']}", opening["sealed"])
-    assert unpack(sealed, dict) == {"reason": REASON, "subject": "arts-7", "name": "Dr. De Wit"}
     (entry,) = await logged(service)
     assert (entry["action"], entry["object"], entry["patient"]) == ("read", stored.id, stored.patient)
     assert (entry["role"], entry["purpose"], entry["actor"]) == ("on-call", "emergency", opening["actor"])
+
+
+async def test_who_opened_and_why(
+    service: Service, break_glass: BreakGlass, openings: Openings, on_call: OnCall
+) -> None:
+    """On record, newest first and of this tenant alone; a look at the record is itself in the access log."""
+    first, second = [await service.persisted(lane=Lane.URGENT, patient=number) for number in ("1234", "9999")]
+    for message in (first, second):
+        service.clock.minutes(1)
+        await break_glass(on_call(), message.id, f"{REASON}, {message.patient}")
+    assert await openings.last("sein", 10) == []
+    found = await openings.last("spijkenisse", 10)
+    assert [(one.message, one.account) for one in found] == [
+        (message.id, Account(f"{REASON}, {message.patient}", "arts-7", "Dr. De Wit")) for message in (second, first)
+    ]
+    assert len(await openings.last("spijkenisse", 1)) == 1
+    assert REASON not in repr(found)
+    entries = await service.store.find(ACCESS_LOG, "of_run", {}, limit=1_000)
+    assert [entry["object"] for entry in entries if entry["purpose"] == "audit"] == [
+        *(o.id for o in found),
+        found[0].id,
+    ]
+
+
+async def test_a_reason_goes_with_the_patients_key(
+    service: Service, break_glass: BreakGlass, openings: Openings, on_call: OnCall
+) -> None:
+    """The patient's key is destroyed: that it was opened stays, why and by whom cannot be read any more."""
+    stored = await service.persisted(lane=Lane.URGENT)
+    await break_glass(on_call(), stored.id, REASON)
+    await service.store.delete(PATIENTS, stored.patient)
+    later = Openings(store=service.store, patients=service.another().patients, access_log=service.access_log)
+    (found,) = await later.last("spijkenisse", 10)
+    assert (found.message, found.account) == (stored.id, None)
 
 
 async def test_each_opening_is_written_down(service: Service, break_glass: BreakGlass, on_call: OnCall) -> None:
@@ -159,3 +201,27 @@ async def test_nothing_is_shown_that_is_not_written_down(
     monkeypatch.setattr(service.access_log, "record", fail)
     with pytest.raises(StoreDown):
         await break_glass(on_call(), stored.id, REASON)
+
+
+def test_from_the_shell(tmp_path: Path) -> None:
+    """`openings` shows who opened what and why, as a table and as JSON."""
+    with http_service(tmp_path) as service:
+        an_id = an_alarm(service)
+        token = service.staff_token("on-call", "alarms:open")
+        assert (
+            service.send("POST", f"/v1/alarms/{an_id}/opening", message={"reason": REASON}, token=token).status == 200
+        )
+        settings = service.parts.settings
+        environment = {
+            "MESSAGING_BROKER": settings.broker,
+            "MESSAGING_STORE": settings.store,
+            "MESSAGING_KEYRING": str(settings.keyring),
+            "MESSAGING_TENANTS": str(settings.tenants),
+        }
+        shown = CliRunner().invoke(main, ["openings", "--json"], env=environment)
+        (opening,) = msgspec.json.decode(shown.stdout)
+        assert (opening["message"], opening["account"]["reason"]) == (an_id, REASON)
+        table = CliRunner().invoke(main, ["openings", "--tenant", "spijkenisse"], env=environment)
+        assert REASON in table.stdout
+        none = CliRunner().invoke(main, ["openings", "--tenant", "sein"], env=environment)
+        assert none.stdout == "nothing was opened\n"

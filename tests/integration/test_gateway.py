@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from messaging_service.application import collections
 from messaging_service.application.ports import Envelope
@@ -354,3 +355,40 @@ def test_internal(service: HttpService, monkeypatch: pytest.MonkeyPatch) -> None
     answer = posted(service)
     assert problem(answer) == (500, "internal")
     assert b"secret" not in answer.body
+
+
+def test_no_token_in_a_log_or_an_answer(
+    service: HttpService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good, weak, old, staff's and broken ones, in requests of every fate: nothing of one is told to anybody."""
+    tokens = [
+        service.token("logs"),
+        service.token("logs", acr=None, amr=None),
+        service.token("logs", hours=-1),
+        service.staff_token("on-call", "alarms:open"),
+        service.token("logs") + "x",
+    ]
+    heard = b""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(tokens[0])
+
+    caplog.set_level("DEBUG")
+    with capture_logs() as logged:
+        for token in tokens:
+            for request in (
+                f"GET /v1/{token} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n",
+                f"PUT /v1/messages HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n",
+                f"GET /v1/threads?access_token={token} HTTP/1.1\r\nAuthorization: Basic {token}\r\n\r\n",
+                f"GET /v1/threads HTTP/1.1\r\nAuthorization: Bearer {token}\r\nno header {token}\r\n\r\n",
+                f"GET /v1/threads HTTP/{token}\r\n\r\n",
+                f"{token} /v1/threads HTTP/1.1\r\n\r\n",
+            ):
+                heard += service.raw(request.replace("\r\n", "\r\nHost: x\r\nConnection: close\r\n", 1).encode(), b"\0")
+            heard += service.send("POST", MESSAGES, body=token.encode(), token=token).body
+            with monkeypatch.context() as patch:
+                patch.setattr(service.parts.patients, "key", fail)
+                heard += service.send("GET", THREADS, token=token).body
+    told = repr(logged) + caplog.text + heard.decode()
+    assert "request_failed" in told
+    assert not any(part in told for token in tokens for part in token.split("."))
