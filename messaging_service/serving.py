@@ -72,6 +72,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         broker=parts.broker,
         patients=parts.patients,
         accounts=parts.accounts,
+        relations=parts.relations,
         threads=parts.threads,
         screener=Screener.load(),
         keyring=parts.keyring,

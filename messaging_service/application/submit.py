@@ -13,6 +13,7 @@ from messaging_service.application.codec import Outgoing, outgoing, pack
 from messaging_service.application.journal import Journal, Outcome
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Broker, Clock, WorkingDays
+from messaging_service.application.relations import Relations
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import escalate_queue, persist_queue
 from messaging_service.application.triage import Judged, judge
@@ -28,7 +29,14 @@ from messaging_service.domain.message import (
     Triage,
     thread_of,
 )
-from messaging_service.domain.refusals import DepartmentUnknown, Forbidden, NotFound, Refusal, ThreadClosed
+from messaging_service.domain.refusals import (
+    DepartmentUnknown,
+    Forbidden,
+    NotFound,
+    NoTreatmentRelation,
+    Refusal,
+    ThreadClosed,
+)
 from messaging_service.domain.reply import reply_expected_by
 from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Tenant
@@ -84,6 +92,7 @@ class Submit:
         broker: Broker,
         patients: Patients,
         accounts: Accounts,
+        relations: Relations,
         threads: Threads,
         screener: Screener,
         keyring: Keyring,
@@ -95,6 +104,7 @@ class Submit:
         self._broker = broker
         self._patients = patients
         self._accounts = accounts
+        self._relations = relations
         self._threads = threads
         self._screener = screener
         self._keyring = keyring
@@ -168,7 +178,7 @@ class Submit:
         return known[1]
 
     async def _check(self, command: SubmitMessage, patient: str, triage: Triage) -> tuple[SubmitMessage, bool]:
-        """Login, account, terms and thread allow it; the author as registered.
+        """Login, account, terms and thread or treatment relation allow it; the author as registered.
 
         False: the store is down and the message urgent, so persist checks.
         """
@@ -180,6 +190,8 @@ class Submit:
                 raise Forbidden("a thread is private to the patient")
             if command.thread is not None:
                 await self._require_own_thread(command, patient, entry)
+            elif not writer.tenant.routing.first_contact:
+                await self._require_relation(entry)
         except StoreDown:
             if not triage.urgent:
                 raise
@@ -201,6 +213,13 @@ class Submit:
             raise NotFound
         if thread.state != "open":
             raise ThreadClosed
+
+    async def _require_relation(self, entry: Entry) -> None:
+        """Somebody treats or treated the patient (KNMG guideline online contact): one who left may still ask."""
+        for record in await self._patients.members(entry.patient):
+            if await self._relations.of(record):
+                return
+        raise NoTreatmentRelation
 
     async def _publish(self, command: SubmitMessage, judged: Judged, accepted: Accepted, checked: bool) -> None:
         number, outcome = self._journal.next_number(), Outcome.UNKNOWN

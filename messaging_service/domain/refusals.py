@@ -69,6 +69,10 @@ class TooYoung(Forbidden):
     """Under 12 a parent or guardian writes for the patient."""
 
 
+class NoTreatmentRelation(Forbidden):
+    """No care team here treats you or treated you before, and this hospital takes no first contact here. Call it."""
+
+
 class TermsNotAccepted(Forbidden):
     """The terms of use must be accepted first."""
 

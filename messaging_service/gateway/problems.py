@@ -39,6 +39,7 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.AccountNotOpened: Kind("account-not-opened", 403, "No account here"),
     refusals.NotRepresentative: Kind("not-representative", 403, "Not a representative of this patient"),
     refusals.TooYoung: Kind("too-young", 403, "A parent writes for this patient"),
+    refusals.NoTreatmentRelation: Kind("no-treatment-relation", 403, "No care team treats this patient"),
     refusals.TermsNotAccepted: Kind("terms-not-accepted", 403, "The terms of use are not accepted"),
     refusals.Forbidden: Kind("forbidden", 403, "This account may not do this"),
     refusals.NotFound: Kind("not-found", 404, "Not found"),

@@ -41,11 +41,15 @@ class Department(Table, frozen=True, kw_only=True):
 
 
 class Routing(Table, frozen=True, kw_only=True):
-    """Care teams, departments, and the desk that reads what belongs to nobody else."""
+    """Care teams, departments, and the desk that reads what belongs to nobody else.
+
+    `first_contact`: somebody whom nobody here treats or treated may begin a thread; the desk reads it.
+    """
 
     triage_desk: Code
     care_teams: tuple[CareTeam, ...]
     departments: tuple[Department, ...]
+    first_contact: bool = False
 
     def __post_init__(self) -> None:
         """Every team that is referred to exists."""

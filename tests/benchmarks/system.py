@@ -102,6 +102,7 @@ def ground(folder: Path) -> Iterator[Ground]:
     (folder / "tenants").mkdir(parents=True)
     tenant = tomllib.loads((ROOT / "deploy" / "tenants" / f"{TENANT}.toml").read_text("utf-8"))
     tenant["terms"] = []  # nobody has to accept anything before writing
+    tenant["routing"]["first_contact"] = True  # nor be treated
     (folder / "tenants" / f"{TENANT}.toml").write_text(as_toml(tenant), "utf-8")
     node = RabbitNode(folder / "rabbit")
     try:

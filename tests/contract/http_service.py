@@ -272,6 +272,7 @@ def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -
     most = LIMITED if tenant == "sein" else 1_000_000
     tables = tomllib.loads(toml)
     tables["accounts"]["opening"] = "first_login"
+    tables["routing"]["first_contact"] = True
     tables["portal"] = {"webhook": f"{callee}/portal", "secret": SECRET}
     tables["limits"] = {"requests_per_minute": most, "messages_per_hour": most}
     del tables["terms"]

@@ -52,7 +52,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tenants() -> dict[str, Tenant]:
-    """The shipped hospitals, with a portal, at addresses where nobody listens; no terms to accept first.
+    """The shipped hospitals, with a portal, at addresses where nobody listens; no terms to accept first, and
+    no treatment relation needed.
 
     Spijkenisse sends again what was not acknowledged; SEIN parks it.
     """
@@ -65,7 +66,8 @@ def tenants() -> dict[str, Tenant]:
 
 def _as_tested(tenant: Tenant, policy: AckPolicy) -> Tenant:
     epd = msgspec.structs.replace(tenant.epd, connect_timeout=1.0, ack_timeout=1.5, policy=policy)
-    return msgspec.structs.replace(tenant, epd=epd, portal=PORTAL, accounts=AccountRules(), terms=())
+    routing = msgspec.structs.replace(tenant.routing, first_contact=True)
+    return msgspec.structs.replace(tenant, epd=epd, portal=PORTAL, accounts=AccountRules(), terms=(), routing=routing)
 
 
 @pytest.fixture

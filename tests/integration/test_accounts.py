@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,9 @@ import pytest
 
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.callers import Writer
-from messaging_service.application.collections import ACCEPTANCES, ACCESS_LOG, ACCOUNTS, CARE, PATIENTS
+from messaging_service.application.codec import to_document
+from messaging_service.application.collections import ACCEPTANCES, ACCESS_LOG, ACCOUNTS, CARE, PATIENTS, RELATIONS
+from messaging_service.application.merge import Merges
 from messaging_service.application.submit import AfterReading
 from messaging_service.domain.account import AccountState
 from messaging_service.domain.errors import MessageFault
@@ -23,6 +26,7 @@ from messaging_service.domain.refusals import (
     AccountNotOpened,
     Forbidden,
     NotFound,
+    NoTreatmentRelation,
     NotRepresentative,
     RepresentativesFull,
     RepresentativeUnfit,
@@ -33,7 +37,7 @@ from messaging_service.domain.refusals import (
 from messaging_service.domain.representative import Kind, Standing
 from messaging_service.tenants import AccountRules, RepresentativeRules, TermsVersion
 from tests.parts.portal import URGENT, Portal
-from tests.parts.service import STAFF, Service, enveloped
+from tests.parts.service import STAFF, Service, enveloped, numbers
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 V1 = TermsVersion(version="1", since=date(2018, 5, 25), texts={"nl": "https://terms.example/1"})
@@ -451,6 +455,28 @@ async def test_acceptances_are_evidence(portal: Portal) -> None:
 Prepare = Callable[[Portal], Awaitable[Writer]]
 
 
+async def test_who_was_never_treated_is_refused_a_first_contact(portal: Portal) -> None:
+    """A relation opens the way, one that ended as well, and one under a number that was merged; so does a thread."""
+    writer = await _never_treated(portal)
+    await refused(portal.post(writer), NoTreatmentRelation)
+    assert await portal.alarms() == 0
+    set_up(portal, routing=msgspec.structs.replace(portal.tenant.routing, first_contact=True))
+    begun = await portal.stored(portal.patient())
+    writer = await _never_treated(portal)
+    await portal.post(writer, thread=begun.thread)
+    service = portal.service
+    await service.relations.begin(portal.tenant, numbers("5678"), "A. Jansen", "cardiology", 0)
+    old, own = [await service.patients.find(portal.id, numbers(each)) for each in ("5678", "1234")]
+    assert old
+    assert own
+    (relation,) = await service.relations.of(old)
+    await service.store.replace(RELATIONS, to_document(replace(relation, ended_at=1)))
+    await portal.post(portal.patient("5678"))
+    await refused(portal.post(writer), NoTreatmentRelation)
+    await Merges(service.store, service.patients).join(old, own, 1)
+    await portal.post(writer)
+
+
 async def _blocked(portal: Portal) -> Writer:
     await portal.service.administer.block(portal.tenant, await portal.account(), STAFF)
     return portal.patient()
@@ -487,6 +513,11 @@ async def _too_young(portal: Portal) -> Writer:
     return portal.patient()
 
 
+async def _never_treated(portal: Portal) -> Writer:
+    set_up(portal, routing=msgspec.structs.replace(portal.tenant.routing, first_contact=False))
+    return portal.patient()
+
+
 async def _terms(portal: Portal) -> Writer:
     set_up(portal, terms=(V1,))
     return portal.patient()
@@ -501,6 +532,7 @@ async def _terms(portal: Portal) -> Writer:
     (_awaiting_consent, NotRepresentative),
     (_too_young, TooYoung),
     (_terms, TermsNotAccepted),
+    (_never_treated, NoTreatmentRelation),
 ])  # fmt: skip
 async def test_whatever_refuses_it_an_urgent_message_raises_the_alarm(
     portal: Portal, prepare: Prepare, why: type[Exception]

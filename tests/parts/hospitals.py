@@ -1,6 +1,7 @@
 """The shipped tenants as tests need them: their own files, with short time-outs, mail for on-call and a portal.
 
-Patients log in and write without accepting terms first, unless a test asks for the terms as shipped.
+Patients log in and write without accepting terms first, unless a test asks for the terms as shipped, and without a
+treatment relation.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ ON_CALL_MAIL = "dienst@hospital.invalid"
 
 _FOR_TESTS: dict[str, Any] = {
     "accounts": {"opening": "first_login"},
+    "routing": {"first_contact": True},
     "terms": [],
     "epd": {"connect_timeout": 1.0, "ack_timeout": 1.5},
     "on_call": {"email": [ON_CALL_MAIL]},

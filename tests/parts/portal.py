@@ -38,6 +38,7 @@ class Portal:
             broker=service.broker,
             patients=service.patients,
             accounts=service.accounts,
+            relations=service.relations,
             threads=service.threads,
             screener=screener(),
             keyring=service.keyring,
