@@ -27,13 +27,18 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What on-call sees of one message. `state` is None when it was refused, and so will not reach the EPD."""
+    """What on-call sees of one message.
+
+    `state` is None when it was refused, and so will not reach the EPD; `patient` is the record that it is stored under,
+    None while it is stored under none.
+    """
 
     id: str
     thread: str
     accepted_at: int
     state: State | None
     submission: Submission
+    patient: str | None = None
 
 
 class BreakGlass:
@@ -65,19 +70,20 @@ class BreakGlass:
             NotFound: no alarm was raised for it at this tenant, or it is not stored yet.
             Forbidden: the alarm is older than the tenant lets it be opened.
         """
-        try:
-            opened = await self._find(staff.tenant.id, message)
-        except MessageFault as gone:  # the patient's key was destroyed
-            raise NotFound from gone
+        opened = await self._find(staff.tenant.id, message)
         if opened is None or not opened.submission.triage.alarm:
             raise NotFound
         hours = staff.tenant.on_call.opens_for_hours
         if self._clock() - opened.accepted_at >= hours * _HOUR_MS:
             raise Forbidden(f"an alarm opens its message for {hours} hours; read it in the EPD")
-        submission = opened.submission
-        patient = await self._patients.ensure(staff.tenant.id, submission.identifiers, submission.patient_name)
-        await self._write_down(staff, patient, message, reason)
+        await self._write_down(staff, await self._patient_of(staff.tenant.id, opened), message, reason)
         return opened
+
+    async def _patient_of(self, tenant: str, opened: Opened) -> Patient:
+        """Whose access log it goes into; one who was refused may have no record yet."""
+        if opened.patient is not None:
+            return await self._patients.load(opened.patient)
+        return await self._patients.ensure(tenant, opened.submission.identifiers, opened.submission.patient_name)
 
     async def _find(self, tenant: str, id: str) -> Opened | None:
         """The message where it lies: stored; given up before that; or refused and held for on-call alone."""
@@ -97,10 +103,13 @@ class BreakGlass:
     async def _stored(self, stored: StoredMessage) -> Opened | None:
         if stored.kind != SUBMISSION or stored.lane != Lane.URGENT:
             return None
-        patient = await self._patients.load(stored.patient)
+        try:
+            patient = await self._patients.load(stored.patient)
+        except MessageFault:
+            return None  # destroyed with the patient's key
         submission = unpack(patient.unseal(stored.id, SUBMISSION, stored.sealed), Submission)
         state = state_of(await self._threads.filing(stored.id))
-        return Opened(stored.id, stored.thread, stored.accepted_at, state, submission)
+        return Opened(stored.id, stored.thread, stored.accepted_at, state, submission, stored.patient)
 
     def _sealed(
         self, asked: str, tenant: str, id: str, thread: str, at: int, sealed: bytes, state: State | None

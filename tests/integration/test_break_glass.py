@@ -115,6 +115,26 @@ async def test_a_reason_goes_with_the_patients_key(
     assert (found.message, found.account) == (stored.id, None)
 
 
+async def test_what_was_destroyed_stays_so(service: Service, openings: Openings, on_call: OnCall) -> None:
+    """The patient's key is gone: there is nothing to open, and no record of the patient comes of the attempt."""
+    stored = await service.persisted(lane=Lane.URGENT)
+    await service.store.delete(PATIENTS, stored.patient)
+    later = service.another()
+    break_glass = BreakGlass(
+        store=service.store,
+        patients=later.patients,
+        threads=service.threads,
+        openings=openings,
+        keyring=service.keyring,
+        access_log=service.access_log,
+        clock=service.clock,
+    )
+    with pytest.raises(NotFound):
+        await break_glass(on_call(), stored.id, REASON)
+    assert await service.store.get(PATIENTS, stored.patient) is None
+    assert await logged(service) == []
+
+
 async def test_each_opening_is_written_down(service: Service, break_glass: BreakGlass, on_call: OnCall) -> None:
     """Twice opened is twice in the log."""
     stored = await service.persisted(lane=Lane.URGENT)

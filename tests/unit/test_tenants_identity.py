@@ -1,0 +1,75 @@
+"""The [identity] tables of a tenant's file: what is asked of a login, and which mistakes are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messaging_service.tenants import Assurance, OnCall
+
+LEVELS = ("basic", "middle", "high")
+
+
+def assurance(**table: Any) -> Assurance:
+    return msgspec.convert(table, Assurance)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({}, "needs levels"),
+        ({"levels": LEVELS}, "minimum None"),
+        ({"minimum": "basic"}, "needs levels"),
+        ({"minimum": "basic", "factors": [["pwd"]]}, "must be one of its levels"),
+        ({"levels": LEVELS, "minimum": "highest"}, "'highest' must be one"),
+        ({"levels": ["a", "a"], "minimum": "a"}, "a level twice"),
+        ({"levels": ["a b"], "minimum": "a b"}, "without spaces"),
+        ({"levels": ['a"'], "minimum": 'a"'}, "without spaces or quotes"),
+        ({"levels": [""], "minimum": ""}, "without spaces"),
+        ({"factors": [[]]}, "empty list of factors"),
+        ({"factors": []}, "needs levels"),
+        ({"factors": ["pwd"]}, "Expected `array`"),
+        ({"levels": LEVELS, "minimum": "basic", "level": 1}, "unknown field `level`"),
+    ],
+)
+def test_tables_that_ask_nothing_or_the_impossible(table: dict[str, Any], said: str) -> None:
+    """Each is refused in words that say what is wrong, before any token is held against it."""
+    with pytest.raises(msgspec.ValidationError, match=said):
+        assurance(**table)
+
+
+@given(st.sampled_from(LEVELS), st.sampled_from(LEVELS))
+def test_the_minimum_or_a_stronger_one(minimum: str, shown: str) -> None:
+    """A level is enough exactly when it stands at the minimum or after it."""
+    asked = assurance(levels=LEVELS, minimum=minimum)
+    assert asked.is_met_by(shown, None) is (LEVELS.index(shown) >= LEVELS.index(minimum))
+    assert (shown in asked.sufficient) is asked.is_met_by(shown, None)
+
+
+FACTORS = st.lists(st.sampled_from(["pwd", "sms", "otp", "hwk", "mfa"]))
+
+
+@given(FACTORS)
+def test_one_of_each_list_of_factors(shown: list[str]) -> None:
+    """A password and one of the second factors; two second factors without a password are not enough."""
+    asked = assurance(factors=[["pwd"], ["sms", "otp"]])
+    assert asked.is_met_by(None, shown) is ("pwd" in shown and ("sms" in shown or "otp" in shown))
+    assert asked.sufficient == ()
+
+
+@given(st.none() | st.text() | st.integers() | st.lists(st.text()), st.none() | st.text() | st.integers())
+def test_what_is_not_understood_is_not_enough(acr: object, amr: object) -> None:
+    """Whatever else stands in the two claims shows nothing."""
+    asked = assurance(levels=LEVELS, minimum="high", factors=[["pwd"], ["sms"]])
+    assert asked.is_met_by(acr, amr) is (acr == "high")
+
+
+def test_the_link_to_an_alarm() -> None:
+    """A link of the hospital's own must say where the message's id goes."""
+    with pytest.raises(ValueError, match="must hold"):
+        OnCall(email=("a@b.example",), link="https://dienst.example/")
+    assert OnCall(email=("a@b.example",), link="https://dienst.example/{message}").opens_for_hours == 72
