@@ -75,6 +75,8 @@ def _join_single_letters(text: str, chunks: list[tuple[int, int]]) -> list[tuple
 
 def _unhide(chunk: str, masked: Masked) -> list[str]:
     """The words that one chunk may stand for, then the stop that ends it."""
+    if chunk.isascii() and chunk.isalpha():
+        return squeezed(chunk)
     bare = chunk.strip(".,;:?!'\"()-")
     stop = [sign for sign in ("?", ".", ",") if sign in chunk[len(chunk.rstrip(".,;:?!'\")")) :].replace("!", ".")][:1]
     if not bare:
@@ -90,6 +92,8 @@ def _unhide(chunk: str, masked: Masked) -> list[str]:
 
 def squeezed(word: str) -> list[str]:
     """`word` with stretched letters cut to one, and to two where that differs (`heeel` is `heel`)."""
+    if word.isascii() and word.isalpha() and not _STRETCHED.find_matches_as_indexes(word):
+        return [word]
     runs = [(letter, len(list(run))) for letter, run in groupby(word)]
     if all(length < 3 for _, length in runs):
         return [word]

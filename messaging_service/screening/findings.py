@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
@@ -21,18 +21,25 @@ class Findings:
 
     __slots__ = ("_spots", "_where", "at", "numbers", "places", "read", "reading", "terms")
 
-    def __init__(self, reading: Reading, at: dict[int, list[Hit]], numbers: Numbers) -> None:
+    def __init__(self, reading: Reading, found: Iterable[tuple[int, int, int]], numbers: Numbers) -> None:
+        """`found` holds first word, term and last word of each."""
         self.reading = reading
-        self.at = at
+        self.at: dict[int, list[Hit]] = {}
         self.numbers = numbers
         self.places: dict[int, list[Hit]] = {}
         self.read: dict[int, Number] = {}
         self._where: dict[int, list[Hit]] = {}
-        for word, hits in at.items():
-            for term, last in hits:
-                self._where.setdefault(term, []).append((word, last))
-        self.terms = frozenset(self._where)
         self._spots: dict[int, list[Hit]] = {}
+        for word, term, last in found:
+            if word in self.at:
+                self.at[word].append((term, last))
+            else:
+                self.at[word] = [(term, last)]
+            if term in self._where:
+                self._where[term].append((word, last))
+            else:
+                self._where[term] = [(word, last)]
+        self.terms = frozenset(self._where)
 
     def starting(self, word: int, slot: Slot) -> Hit | None:
         """The first and last word of a term of `slot` that starts at `word`."""
@@ -109,20 +116,12 @@ class Finder:
 
     def find(self, reading: Reading) -> Findings:
         """Search `reading` once, then look up its unknown long words for spelling mistakes."""
-        at: dict[int, list[Hit]] = {}
-        offsets = {start: index for index, start in enumerate(reading.starts)}
-        hits = [
-            (end, start, search.terms[pattern], search.patterns[pattern][0] == " ")
-            for search in self.searches
-            for pattern, start, end in search.find(reading.copy)
-        ]
-        for _, start, term, initial in sorted(hits):
-            word = offsets[start + 1] if initial else reading.word_at(start)
-            hit = term, word + self.lengths[term] - 1
-            if word in at:
-                at[word].append(hit)
-            else:
-                at[word] = [hit]
-        for word, term in self.typos.found(reading.words, at):
-            at.setdefault(word, []).append((term, word))
-        return Findings(reading, at, self.numbers)
+        copy, offsets = reading.copy, {start: index for index, start in enumerate(reading.starts)}
+        hits = [(end, start, search.terms[at]) for search in self.searches for at, start, end in search.find(copy)]
+        found = []
+        for _, start, term in sorted(hits):
+            word = offsets[start + 1] if copy[start] == " " else reading.word_at(start)
+            found.append((word, term, word + self.lengths[term] - 1))
+        known = {word for word, _, _ in found}
+        found += [(word, term, word) for word, term in self.typos.found(reading.words, known)]
+        return Findings(reading, found, self.numbers)

@@ -35,14 +35,15 @@ class Rule:
     no_match: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ContextWords:
+_NO_TERMS = frozenset[int]()
+
+
+class ContextWords(dict[str, frozenset[int]]):
     """The words of one language that turn a finding into history, a question, a denial … by their role."""
 
-    roles: Mapping[str, frozenset[int]]
-
-    def __getitem__(self, role: str) -> frozenset[int]:
-        return self.roles.get(role, frozenset())
+    def __missing__(self, role: str) -> frozenset[int]:
+        """A language without words for `role`."""
+        return _NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)

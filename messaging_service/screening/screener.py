@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 
 from messaging_service.screening.context import Judge
@@ -32,6 +32,19 @@ _EXCEPTION = Effect("exception", CERTAIN)
 _SAFETY_NET = "general"
 _THREATS = frozenset(["threatening", "violent"])
 _TELLING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A text in its readings, each with the rules that may match in it; `settled` when there are none."""
+
+    text: str
+    readings: Sequence[tuple[Reading, Sequence[Rule]]]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be judged, so that the verdict takes no time."""
+        return not any(rules for _, rules in self.readings)
 
 
 class Screener:
@@ -71,15 +84,23 @@ class Screener:
         `language` is the stated language, a hint only: the rules of every language read every text, and
         the stated language's findings come first in the verdict.
         """
+        return self.judge(self.look(text, markup=markup), language)
+
+    def look(self, text: str, *, markup: bool) -> Look:
+        """The first half of `screen`: read `text` and find the rules that may match; short and never steep."""
         copy = self._copy(text, markup)
-        reading = plain_reading(copy, self.lexicon.spelling)
-        matches = self._judge(reading)
+        readings = [plain_reading(copy, self.lexicon.spelling)]
         if seems_disguised(copy.text):
-            matches += self._judge(disguised_reading(copy, self._masked, self.lexicon.spelling))
+            readings.append(disguised_reading(copy, self._masked, self.lexicon.spelling))
+        return Look(text, [(reading, self._sieve.candidates(reading)) for reading in readings])
+
+    def judge(self, look: Look, language: str) -> Verdict:
+        """The second half of `screen`: judge what may match, word by word."""
+        matches = [match for reading, rules in look.readings if rules for match in self._matches(reading, rules)]
         if not matches:
             return self._nothing
-        matches = _own_language_first(_distinct(matches), self._language(reading, language))
-        matches = self._without_abuse(_passed_on(matches, quoted_spans(text)))
+        matches = _own_language_first(_distinct(matches), self._language(look.readings[0][0], language))
+        matches = self._without_abuse(_passed_on(matches, quoted_spans(look.text)))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
 
@@ -107,11 +128,7 @@ class Screener:
             return folded_copy(shown, self._fold, origin)
         return folded_copy(text, self._fold)
 
-    def _judge(self, reading: Reading) -> list[Match]:
-        rules = self._sieve.candidates(reading)
-        return self._judged(reading, rules) if rules else []
-
-    def _judged(self, reading: Reading, rules: Sequence[Rule]) -> list[Match]:
+    def _matches(self, reading: Reading, rules: Sequence[Rule]) -> list[Match]:
         findings = self._finder.find(reading)
         judges: dict[str, Judge] = {}
         settled: set[tuple[int, int]] = set()

@@ -6,7 +6,7 @@ with it: a few look-ups a word, and a comparison of bounded length for the rare 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _SHORTEST = 7
@@ -28,7 +28,7 @@ class Typos:
     known: frozenset[str]
     settled: dict[str, frozenset[int]] = field(default_factory=dict)
 
-    def found(self, words: Sequence[str], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
+    def found(self, words: Sequence[str], known: Container[int]) -> Iterator[tuple[int, int]]:
         """(word index, term) for every word that is not in `known` and lies close to a term."""
         for index, word in enumerate(words):
             if len(word) >= _SHORTEST and index not in known:
