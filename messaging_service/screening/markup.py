@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 
+from ahocorasick_rs import AhoCorasick
+
 _BLOCKS = frozenset(
     [
         "address",
@@ -65,6 +67,7 @@ _SIGNS = (
     "&#",
 )
 _ENTITY_LIMIT = 32
+_OPENINGS = AhoCorasick(["<", "&"])
 
 
 def plainly_markup(text: str) -> bool:
@@ -84,19 +87,28 @@ def visible_text(source: str) -> tuple[str, list[int]]:
     shown: list[str] = []
     origin: list[int] = []
     position = 0
-    while position < len(source):
-        character = source[position]
-        if character == "<" and (end := _tag_end(source, position)) is not None:
-            if _tag_name(source, position) in _BLOCKS:
-                shown.append("\n")
-                origin.append(position)
-            position = end
+    for _, start, _ in _OPENINGS.find_matches_as_indexes(source):
+        if start < position:  # within a tag
             continue
-        text, length = (character, 1) if character != "&" else _entity(source, position)
+        shown.append(source[position:start])
+        origin.extend(range(position, start))
+        text, position = _read_sign(source, start)
         shown.append(text)
-        origin.extend([position] * len(text))
-        position += length
+        origin.extend([start] * len(text))
+    shown.append(source[position:])
+    origin.extend(range(position, len(source)))
     return "".join(shown), origin
+
+
+def _read_sign(source: str, start: int) -> tuple[str, int]:
+    """What is shown for the `<` or `&` at `start`, and where the rest goes on."""
+    if source[start] == "&":
+        text, length = _entity(source, start)
+        return text, start + length
+    end = _tag_end(source, start)
+    if end is None:
+        return "<", start + 1
+    return "\n" if _tag_name(source, start) in _BLOCKS else "", end
 
 
 def _tag_end(source: str, start: int) -> int | None:
