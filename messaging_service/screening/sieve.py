@@ -8,18 +8,18 @@ is one comparison. The sieve may let too much through, never too little: what it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 
 from messaging_service.screening.findings import Search
-from messaging_service.screening.numbers import Numbers, in_any
+from messaging_service.screening.numbers import Numbers
 from messaging_service.screening.reading import Reading
 from messaging_service.screening.rules import Rule
-from messaging_service.screening.terms import NUMBER, Slot, TermTable
+from messaging_service.screening.terms import NUMBER, NumberRange, Slot, TermTable
 from messaging_service.screening.typos import Typos
 
 _A_NUMBER = 1
-_NUMBERS_KEPT = 4096
+_BARE = "bare"
 
 _Asked = tuple[int, int, Rule]
 """The parts that must stand in one sentence, those that must stand anywhere, and the rule."""
@@ -35,16 +35,16 @@ class Sieve:
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
         self._parts = Search(table, masks.__getitem__)
         self.searches = self._parts, Search(table, lambda term: not masks[term])
-        self._pattern_masks = [masks[term] for term in self._parts.terms]
-        self._pattern_keyed = [keyed[term] for term in self._parts.terms]
-        self._ranges = [(slot.numbers, bit) for slot, bit in bits.items() if slot.numbers]
+        once: dict[object, tuple[int, tuple[_Asked, ...]]] = {}
+        told = [(masks[term], keyed[term]) for term in self._parts.terms]
+        self._told = [once.setdefault((mask, *map(id, asked)), (mask, asked)) for mask, asked in told]
+        self._ranges = _ranges(bits)
         self._typos = typos
         self._numbers = numbers
-        self._fits = lru_cache(_NUMBERS_KEPT)(self._parts_for)
 
     def candidates(self, reading: Reading) -> list[Rule]:
         """The rules that may match in `reading`, each once."""
-        masks, keyed = self._pattern_masks, self._pattern_keyed
+        told = self._told
         astray = self._typos.guessed(reading.words)
         might_hold = reduce(or_, [self._masks[term] for term in astray], 0)
         might_key = [entry for term in astray for entry in self._keyed[term]]
@@ -52,26 +52,41 @@ class Sieve:
         anywhere = first = 0
         for sentence in reading.sentences():
             found = self._parts.find(sentence)
-            here = reduce(or_, [masks[pattern] for pattern, _, _ in found], might_hold)
+            hits = [told[pattern] for pattern, _, _ in found]
+            here = reduce(or_, [mask for mask, _ in hits], might_hold)
             entries = might_key
             if here & _A_NUMBER:
-                places = [first + sentence.count(" ", 0, at) for pattern, at, _ in found if masks[pattern] & _A_NUMBER]
+                places = [
+                    first + sentence.count(" ", 0, at) for pattern, at, _ in found if told[pattern][0] & _A_NUMBER
+                ]
                 if fitting := self._fitting(reading.words, places):
                     here, entries = here | fitting, [*might_key, *self._keyed_by_number]
             asked += [entry for entry in entries if entry[0] & here == entry[0]]
-            asked += [entry for pattern, _, _ in found for entry in keyed[pattern] if entry[0] & here == entry[0]]
+            asked += [entry for _, keyed in hits for entry in keyed if entry[0] & here == entry[0]]
             first += sentence.count(" ") - 1
             anywhere |= here
         return list({id(rule): rule for _, need, rule in asked if need & anywhere == need}.values())
 
     def _fitting(self, words: Sequence[str], places: Sequence[int]) -> int:
         """The bits of the parts that the number at one of `places` fits."""
-        last = len(words) - 1
-        return reduce(or_, [self._fits(words[at], words[at + 1] if at < last else "") for at in places], 0)
+        fitting = 0
+        for place in places:
+            value, unit, bare = self._numbers.read(words, place)
+            if value is not None:
+                for limit, bit in self._ranges.get(_BARE if bare else unit, ()):
+                    if limit.low <= value <= limit.high:
+                        fitting |= bit
+        return fitting
 
-    def _parts_for(self, word: str, following: str) -> int:
-        number = self._numbers.read((word, following), 0)
-        return sum(bit for ranges, bit in self._ranges if in_any(number, ranges))
+
+def _ranges(bits: Mapping[Slot, int]) -> dict[str, list[tuple[NumberRange, int]]]:
+    """The ranges with the bits of their parts, by unit, and those that take a number without any."""
+    ranges: dict[str, list[tuple[NumberRange, int]]] = {}
+    for slot, bit in bits.items():
+        for limit in slot.numbers:
+            for unit in {limit.unit} - {""} | ({_BARE} if limit.bare else set()):
+                ranges.setdefault(unit, []).append((limit, bit))
+    return ranges
 
 
 def _bits(rules: Sequence[Rule]) -> dict[Slot, int]:
