@@ -20,7 +20,6 @@ _RULE_KEYS = frozenset(
 _CONTEXTS = frozenset(
     "negated history family condition information chronic thanks resolved reported doubt".split()  # noqa: SIM905
 )
-_COMMON_LENGTH = 4
 _NEIGHBOUR = 6
 
 
@@ -160,5 +159,4 @@ class _Reader:
     def _rarity(self, slot: Slot) -> float:
         if NUMBER in slot.terms:
             return -1.0
-        short = sum(1 for term in slot.terms if self.table.widths[term] <= _COMMON_LENGTH)
-        return 1.0 - short / len(slot.terms) - len(slot.terms) / 1000
+        return 1.0 - len(slot.terms & self.table.short) / len(slot.terms) - len(slot.terms) / 1000

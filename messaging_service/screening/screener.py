@@ -22,6 +22,7 @@ from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
 from messaging_service.screening.sieve import Sieve
+from messaging_service.screening.spans import Spans
 from messaging_service.screening.terms import NUMBER, TermTable
 from messaging_service.screening.typos import index_typos
 from messaging_service.screening.verdict import QUOTED, Match, Verdict, conclude, refuses
@@ -100,7 +101,7 @@ class Screener:
         if not matches:
             return self._nothing
         matches = _own_language_first(_distinct(matches), self._language(look.readings[0][0], language))
-        matches = self._without_abuse(_passed_on(matches, quoted_spans(look.text)))
+        matches = self._without_abuse(_passed_on(matches, Spans(quoted_spans(look.text))))
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
 
@@ -115,9 +116,12 @@ class Screener:
     def _without_abuse(self, matches: list[Match]) -> list[Match]:
         """A threat is no emergency: what lies within one, and what only the safety net finds, does not count."""
         abuse = [match for match in matches if refuses(match, self._refusing)]
+        threats = Spans((match.start, match.end) for match in abuse if match.topic in _THREATS)
         return [
             replace(match, context="abuse", counts=False, alarm=False)
-            if match.kind == "urgency" and match.counts and any(_swallows(other, match) for other in abuse)
+            if match.kind == "urgency"
+            and match.counts
+            and (threats.hold(match.start, match.end) or (abuse and match.topic == _SAFETY_NET))
             else match
             for match in matches
         ]
@@ -214,16 +218,11 @@ def _own_language_first(matches: list[Match], spoken: tuple[str, bool]) -> list[
     ]
 
 
-def _swallows(abuse: Match, match: Match) -> bool:
-    within = abuse.topic in _THREATS and abuse.start <= match.start and match.end <= abuse.end
-    return within or match.topic == _SAFETY_NET
-
-
-def _passed_on(matches: list[Match], quotes: Sequence[tuple[int, int]]) -> list[Match]:
+def _passed_on(matches: list[Match], quotes: Spans) -> list[Match]:
     """Abuse between quotation marks is somebody else's: it marks the message but does not refuse it."""
     return [
         replace(match, context=QUOTED)
-        if match.kind == "prohibited" and match.counts and any(a <= match.start and match.end <= b for a, b in quotes)
+        if match.kind == "prohibited" and match.counts and quotes.hold(match.start, match.end)
         else match
         for match in matches
     ]

@@ -35,9 +35,7 @@ class Sieve:
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
         self._parts = Search(table, masks.__getitem__)
         self.searches = self._parts, Search(table, lambda term: not masks[term])
-        once: dict[object, tuple[int, tuple[_Asked, ...]]] = {}
-        told = [(masks[term], keyed[term]) for term in self._parts.terms]
-        self._told = [once.setdefault((mask, *map(id, asked)), (mask, asked)) for mask, asked in told]
+        self._told = [(masks[term], keyed[term]) for term in self._parts.terms]
         self._ranges = _ranges(bits)
         self._typos = typos
         self._numbers = numbers

@@ -10,6 +10,7 @@ from messaging_service.screening.errors import LexiconFault
 from messaging_service.screening.reading import mark_stops
 
 NUMBER = 0
+_SHORT = 4
 _PLAIN = "abcdefghijklmnopqrstuvwxyz "
 _DIGITS = tuple(f" {digit}" for digit in "0123456789")
 
@@ -36,14 +37,15 @@ class Slot:
 class TermTable:
     """Every distinct term of all files, each once.
 
-    `patterns[i]` is what is searched for term `term_of[i]`; a term has `lengths` words and `widths` letters.
+    `patterns[i]` is what is searched for term `term_of[i]`; a term has `lengths` words; `short` are those of
+    few letters.
     """
 
     fold_table: dict[int, str]
     patterns: list[str] = field(default_factory=lambda: list(_DIGITS))
     term_of: list[int] = field(default_factory=lambda: [NUMBER] * len(_DIGITS))
     lengths: list[int] = field(default_factory=lambda: [1])
-    widths: list[int] = field(default_factory=lambda: [1])
+    short: set[int] = field(default_factory=set)
     spelling: dict[str, str] = field(default_factory=dict)
     verbs: set[str] = field(default_factory=set)
     subjects: list[str] = field(default_factory=list)
@@ -61,25 +63,26 @@ class TermTable:
         Raises:
             LexiconFault: nothing is left of the term once it is folded.
         """
-        if "*" in written:
-            core = _folded_term(written.strip("*"), self.fold_table)
-            pattern = f"{'' if written[0] == '*' else ' '}{core}{'' if written[-1] == '*' else ' '}"
-        else:
-            core = self._as_usual(_folded_term(written, self.fold_table))
-            pattern = f" {core} "
+        words = written.split(" ")
+        if written and not written.strip(_PLAIN) and self.spelling.keys().isdisjoint(words):
+            return self._number(f" {written} ", len(words))
+        core = _folded_term(written.strip("*"), self.fold_table)
         if not core:
             raise LexiconFault(f"the term {written!r} is empty")
+        if "*" not in written:
+            core = " ".join(self.spelling.get(word, word) for word in core.split(" "))
+        before, after = ("" if star == "*" else " " for star in (written[0], written[-1]))
+        return self._number(f"{before}{core}{after}", core.count(" ") + 1)
+
+    def _number(self, pattern: str, length: int) -> int:
         number = self._known.setdefault(pattern, len(self.lengths))
         if number == len(self.lengths):
             self.patterns.append(pattern)
             self.term_of.append(number)
-            self.lengths.append(core.count(" ") + 1)
-            self.widths.append(len(core))
+            self.lengths.append(length)
+            if len(pattern.strip()) <= _SHORT:
+                self.short.add(number)
         return number
-
-    def _as_usual(self, core: str) -> str:
-        words = core.split(" ")
-        return core if self.spelling.keys().isdisjoint(words) else " ".join(map(self.spelling.get, words, words))
 
     def whole_words(self) -> Iterator[tuple[str, int]]:
         """The single words without a star, and those with one at their end (without it), with their numbers."""
@@ -114,10 +117,10 @@ class TermTable:
         """The terms for `alternative`: itself, and for `kan niet lopen` also `kan ik niet lopen`."""
         written = alternative.strip()
         verb, _, rest = written.partition(" ")
-        if verb in self.verbs and rest and rest.split(" ")[0] not in self.subjects:
+        if rest and verb in self.verbs and rest.split(" ")[0] not in self.subjects:
             return [self.term(written), *(self.term(f"{verb} {subject} {rest}") for subject in self.subjects)]
-        self._read[alternative] = self.term(written)
-        return (self._read[alternative],)
+        number = self._read[alternative] = self.term(written)
+        return (number,)
 
 
 def _group(name: str, groups: Mapping[str, Slot]) -> Slot:
