@@ -148,7 +148,8 @@ class Submit:
             command, checked = await self._check(command, patient, triage)
         except Refusal:
             if triage.urgent:  # the writer may not post, yet somebody must know
-                event = self._event(command, judged, accepted, number=0, checked=False)
+                apart = replace(accepted, thread=self._refused_of(patient, command))
+                event = self._event(command, judged, apart, number=0, checked=False)
                 await self._confirm([self._escalate(event, {"traceparent": command.traceparent}, held=triage.alarm)])
             raise
         await self._publish(command, judged, accepted, checked)
@@ -165,6 +166,15 @@ class Submit:
             *(("private",) if command.private else ()),
         )
         return self._keyring.message_id(command.writer.tenant.id, patient, command.idempotency_key, digest)
+
+    def _refused_of(self, patient: str, command: SubmitMessage) -> str:
+        """In a thread's place, what the alarms of this writer's refused messages are counted under.
+
+        The thread that the message names may be another's: its alarm must neither answer for this one, nor this one for
+        what is written there next.
+        """
+        writer = command.writer
+        return self._keyring.message_id(writer.tenant.id, patient, "refused", fields_digest(writer.author.subject))
 
     def _reply_by(self, tenant: Tenant) -> str:
         """The same for every message of a day, so it is worked out once a day."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -222,13 +223,39 @@ def test_on_call_opens_an_urgent_message(service: HttpService) -> None:
     assert problem(opened(service, first, message={"reason": "Nieuwsgierigheid"})) == (404, "not-found")
 
 
+def rung_for(service: HttpService) -> list[str]:
+    """The messages that on-call was told of, in order."""
+    posts = [body for path, _, body in service.webhooks if path == "/on-call"]
+    return [json.loads(body)["data"]["message"] for body in posts]
+
+
+def test_a_refused_message_answers_for_no_alarm_but_its_writers(service: HttpService) -> None:
+    """Posted into somebody else's thread it rings by itself, whether an alarm is open there or not, and what is written
+    there afterwards rings as well; a flood of them from one writer is one alarm.
+    """
+    owner, stranger = service.token("alarm-owner"), service.token("alarm-stranger")
+    quiet, loud = [posted(service, {**SHORT, "body": text}, token=owner).json["id"] for text in ("Dag.", URGENT)]
+    for id in (quiet, loud):
+        service.filed(id, token=owner)
+    until(lambda: loud in rung_for(service))
+    before = len(service.published)
+    for thread in (loud, quiet, quiet, loud):
+        answer = posted(service, {**SHORT, "body": f"{URGENT} {thread}", "thread": thread}, token=stranger)
+        assert problem(answer) == (404, "not-found")
+    refused = [envelope.message_id for _, envelope in accepted_since(service, before)]
+    assert len(refused) == 4
+    id = posted(service, {**SHORT, "body": URGENT, "thread": quiet}, token=owner).json["id"]
+    until(lambda: id in rung_for(service))
+    assert [message for message in rung_for(service) if message in refused] == refused[:1]
+
+
 def test_on_call_must_say_why(service: HttpService) -> None:
     """No reason, one that says nothing, a longer one than is kept, and what is no JSON: the message stays closed."""
     for reason in ("", "     ", "x", "x" * 501, None, 7):
         assert problem(opened(service, NOBODYS, message={"reason": reason})) == (400, "malformed"), reason
     assert problem(opened(service, NOBODYS, message={})) == (400, "malformed")
-    json = {"Content-Type": "application/json"}
-    assert problem(opened(service, NOBODYS, body=b"{", headers=json)) == (400, "malformed")
+    plain = {"Content-Type": "application/json"}
+    assert problem(opened(service, NOBODYS, body=b"{", headers=plain)) == (400, "malformed")
     assert problem(opened(service, NOBODYS, message={"reason": "x" * 5_000})) == (413, "too-large")
     assert problem(opened(service, NOBODYS, body=b"reason")) == (415, "unsupported-media-type")
 
