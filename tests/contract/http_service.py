@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from aiohttp.test_utils import unused_port
 from deploy.sandbox.epd import SandboxEpd
 from deploy.sandbox.issuer import Issuer, staff_issuer
 from messaging_service import serving
-from messaging_service.application.ports import Broker, Envelope
+from messaging_service.application.ports import Broker, Clock, Envelope
 from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
@@ -50,6 +51,11 @@ LIMITED = 5
 """Requests a minute for a patient of `sein`; those of `spijkenisse` may send as many as they like."""
 
 PATIENCE = 30.0
+WARDS = {"spijkenisse": "cardiology", "sein": "neurology"}
+"""The care team of each hospital's ward CARD."""
+NEXT_TERMS = {"version": "next", "since": date(2030, 1, 1), "texts": {"nl": "https://terms.example/next"}}
+"""A version that is to come, in the file of each hospital that is as shipped."""
+
 SHORT = {"subject": "Vraag", "body": "Mag ik sporten?"}
 
 
@@ -79,6 +85,12 @@ class HttpService:
     staff: dict[str, Issuer]
     published: list[tuple[str, Envelope]] = field(default_factory=list)
     webhooks: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def listener(self, tenant: str) -> int:
+        """The port that a tenant's EPD sends to, of a service as shipped."""
+        listener = self.parts.tenants[tenant].epd.listener
+        assert listener is not None
+        return int(listener.listen.rpartition(":")[2])
 
     @property
     def url(self) -> str:
@@ -169,15 +181,19 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def http_service(folder: Path) -> Iterator[HttpService]:
-    """Start everything with its files in `folder`; stop it at the end."""
+def http_service(folder: Path, *, as_shipped: Clock | None = None) -> Iterator[HttpService]:
+    """Start everything with its files in `folder`; stop it at the end.
+
+    `as_shipped` is the clock of a service whose hospitals are as they are shipped: accounts, terms, listeners. A next
+    version of the terms is in their files, to hold from 2030 on.
+    """
     started: list[HttpService | BaseException] = []
     ready, stop = threading.Event(), threading.Event()
 
     async def run() -> None:
         try:
             async with AsyncExitStack() as stack:
-                service, leave = await _start(folder, stack)
+                service, leave = await _start(folder, stack, as_shipped)
                 started.append(service)
                 ready.set()
                 await asyncio.to_thread(stop.wait)
@@ -188,7 +204,9 @@ def http_service(folder: Path) -> Iterator[HttpService]:
             raise
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="service")
-    with _lexicon(folder / "lexicon"):
+    with _lexicon(folder / "lexicon"), pytest.MonkeyPatch.context() as patch:
+        if as_shipped is not None:
+            patch.setattr("messaging_service.bootstrap.opening.system_clock", as_shipped)
         thread.start()
         ready.wait(PATIENCE)
         try:
@@ -219,14 +237,18 @@ def _lexicon(folder: Path) -> Iterator[None]:
         yield
 
 
-async def _start(folder: Path, stack: AsyncExitStack) -> tuple[HttpService, asyncio.Event]:
+async def _start(folder: Path, stack: AsyncExitStack, as_shipped: Clock | None) -> tuple[HttpService, asyncio.Event]:
     epd = await stack.enter_async_context(sandbox_epd())
     issuers = {tenant: Issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
     webhooks: list[tuple[str, dict[str, str], bytes]] = []
     callee = await _callee(webhooks, stack)
     port = unused_port()
     staff = {tenant: staff_issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
-    settings = _settings(folder, port, epd.port, callee, issuers, staff)
+    settings = _settings(folder, port)
+    for tenant, issuer in issuers.items():
+        shipped = _shipped(tenant, issuer, staff[tenant], epd.port, callee)
+        _adapt(tenant, shipped, as_shipped is not None)
+        settings.tenants.joinpath(f"{tenant}.toml").write_text(as_toml(shipped), "utf-8")
     parts = await stack.enter_async_context(open_parts(settings, "contract"))
     service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, staff, webhooks=webhooks)
     _overhear(parts.broker, service.published)
@@ -236,15 +258,11 @@ async def _start(folder: Path, stack: AsyncExitStack) -> tuple[HttpService, asyn
     return service, leave
 
 
-def _settings(
-    folder: Path, port: int, epd: int, callee: str, issuers: Mapping[str, Issuer], staff: Mapping[str, Issuer]
-) -> Settings:
+def _settings(folder: Path, port: int) -> Settings:
     keyring = folder / "keyring.json"
-    Keyring.create(keyring, list(issuers))
+    Keyring.create(keyring, list(NUMBER_CLAIMS))
     tenants = folder / "tenants"
     tenants.mkdir()
-    for tenant, issuer in issuers.items():
-        tenants.joinpath(f"{tenant}.toml").write_text(_tenant(tenant, issuer, staff[tenant], epd, callee), "utf-8")
     return Settings(
         broker=f"embedded:{folder}/queue.sqlite",
         store=f"sqlite:{folder}/documents.sqlite",
@@ -255,8 +273,8 @@ def _settings(
     )
 
 
-def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -> str:
-    """The shipped file with its variables filled in, a portal, limits of its own, and no terms to accept first."""
+def _shipped(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -> dict[str, Any]:
+    """The shipped file with its variables filled in, and a portal."""
     toml = TENANTS.joinpath(f"{tenant}.toml").read_text("utf-8")
     values = {
         "ISSUER": issuer.name,
@@ -269,14 +287,24 @@ def _tenant(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) -
     }
     for name, value in values.items():
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
-    most = LIMITED if tenant == "sein" else 1_000_000
-    tables = tomllib.loads(toml)
-    tables["accounts"]["opening"] = "first_login"
-    tables["routing"]["first_contact"] = True
-    tables["portal"] = {"webhook": f"{callee}/portal", "secret": SECRET}
-    tables["limits"] = {"requests_per_minute": most, "messages_per_hour": most}
-    del tables["terms"]
-    return as_toml(tables)
+    return {**tomllib.loads(toml), "portal": {"webhook": f"{callee}/portal", "secret": SECRET}}
+
+
+def _adapt(tenant: str, shipped: dict[str, Any], as_shipped: bool) -> None:
+    """Limits of its own; nobody has to be invited, to be treated or to accept terms first.
+
+    As shipped: no limits, a listener, and the codes of ward and of the end of care that the EPD uses.
+    """
+    most = LIMITED if tenant == "sein" and not as_shipped else 1_000_000
+    shipped["limits"] = {"requests_per_minute": most, "messages_per_hour": most}
+    if as_shipped:
+        listener = {"listen": f"127.0.0.1:{unused_port()}"}
+        shipped["epd"] |= {"listener": listener, "end_of_care": ["EC"], "staff": {"CARD": WARDS[tenant]}}
+        shipped["terms"].append(NEXT_TERMS)
+    else:
+        shipped["accounts"]["opening"] = "first_login"
+        shipped["routing"]["first_contact"] = True
+        del shipped["terms"]
 
 
 async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: AsyncExitStack) -> str:
