@@ -18,6 +18,8 @@ STATIC = (
     ("types", ("mypy",)),
     ("layers", ("lint-imports", "--no-cache")),
 )
+IN_PARALLEL = ("--numprocesses", "2", "--dist", "loadgroup")
+"""One process a core of a small machine. Tests that share servers stay in one process."""
 PARTS = (
     ("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server", "apt-get install rabbitmq-server"),
     (str(_BIN / "nx-27017"), "deploy/test makes it; remove .venv and run it again"),
@@ -47,7 +49,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(missing), file=sys.stderr)
         return 2
     went = [] if arguments else [check(name, command) for name, command in STATIC]
-    tests = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False)
+    tests = subprocess.run([sys.executable, "-m", "pytest", *IN_PARALLEL, *arguments], cwd=ROOT, check=False)
     return tests.returncode or (0 if all(went) else 1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.register_assert_rewrite("tests.faults.campaign", "tests.parts")
@@ -9,6 +11,22 @@ pytest.register_assert_rewrite("tests.faults.campaign", "tests.parts")
 from tests.parts.rabbit_fixture import rabbit_node  # noqa: E402 - the modules whose assertions are rewritten are named first
 
 __all__ = ["rabbit_node"]
+
+LONGEST_FIRST = ("acceptance", "faults", "benchmarks", "contract", "browser", "integration", "unit")
+"""The folders of the tests by how long they take, so that no process is left with a long one at the end."""
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share servers run in one process: a module, and all of acceptance."""
+    for item in items:
+        kind = _kind(item)
+        item.add_marker(pytest.mark.xdist_group(kind if kind == "acceptance" else str(item.path)))
+    items.sort(key=lambda item: LONGEST_FIRST.index(_kind(item)))
+
+
+def _kind(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).parts[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

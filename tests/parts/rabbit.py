@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 INSTALL = "RabbitMQ is missing; install it: apt-get install rabbitmq-server"
-START_SECONDS = 60
+START_SECONDS = 120
 PR_SET_PDEATHSIG = 1
 GREETING = b"AMQP\x00\x00\x09\x01"
 CALM_SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
