@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -176,15 +178,37 @@ def test_over_http_and_from_the_shell(running: HttpService, monkeypatch: pytest.
         assert running.send("GET", f"/v1/logins?days={days}", token=auditor).status == 400
 
 
+@pytest.mark.parametrize("tenant", ["spijkenisse", "sein"])
+def test_article_7_every_login_is_registered(running: HttpService, tenant: str) -> None:
+    """Of both hospitals' terms: each login once, a representative's too, and none of the other hospital's."""
+    now = int(time.time())
+
+    def counted(of: str) -> dict[str, int]:
+        token = running.staff_token("auditor", "logins:count", tenant=of, sub=secrets.token_hex(4), auth_time=1)
+        day = running.send("GET", "/v1/logins?days=1", token=token).json["days"][0]
+        return {kind: day[kind] for kind in ("patients", "representatives")}
+
+    other = "sein" if tenant == "spijkenisse" else "spijkenisse"
+    before, elsewhere = counted(tenant), counted(other)
+    for session in ("first", "first", "second"):
+        who = {"sub": f"article-7-{tenant}", "sid": session, "auth_time": now, "jti": secrets.token_hex(4)}
+        for act in ({}, {"act": {"sub": "mentor"}}):
+            running.send("GET", "/v1/compose-notice", token=running.token("7", tenant, **who, **act))
+    wanted = {kind: number + 2 for kind, number in before.items()}
+    until(lambda: counted(tenant) == wanted)
+    assert counted(other) == elsewhere
+
+
 def test_no_write_a_request(running: HttpService, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred requests with twenty tokens of one login write once into the register."""
     tokens = [running.token("hot", sid="hot", auth_time=1_780_000_000, jti=str(number)) for number in range(20)]
+    actor = running.parts.keyring.digest("spijkenisse", "actor", "spijkenisse-hot")
     written: list[object] = []
     insert = running.parts.store.insert
 
-    async def counting(collection: object, documents: list[object]) -> list[bool]:
+    async def counting(collection: object, documents: list[dict[str, object]]) -> list[bool]:
         if collection is LOGINS:
-            written.extend(documents)
+            written.extend(document for document in documents if document["actor"] == actor)
         return await insert(collection, documents)  # type: ignore[arg-type]
 
     monkeypatch.setattr(running.parts.store, "insert", counting)
