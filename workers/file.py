@@ -11,7 +11,7 @@ from workers.runner import Station
 
 _URGENT_AT_ONCE = 4
 _URGENT_PAUSE = 5.0
-_PER_CONNECTION = 4
+AT_ONCE_PER_CONNECTION = 4
 """While one message of a connection waits for its acknowledgement, others are read, rendered and recorded."""
 
 
@@ -39,4 +39,4 @@ def _station(parts: Parts, file: File, line: EpdLine, lane: Lane) -> Station:
     queue, tenant = file_queue(line.tenant.id, lane), line.tenant
     if lane is Lane.URGENT:
         return Station(queue, file, _URGENT_AT_ONCE, probe, tenant.id, longest_pause=_URGENT_PAUSE)
-    return Station(queue, file, _PER_CONNECTION * tenant.epd.connections, probe, tenant.id)
+    return Station(queue, file, AT_ONCE_PER_CONNECTION * tenant.epd.connections, probe, tenant.id)

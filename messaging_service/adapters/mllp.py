@@ -155,7 +155,8 @@ class MllpPool:
 
     async def exchange(self, frame: bytes, control_id: str, partition: str, urgent: bool) -> bytes:
         """As MllpClient.exchange, on the connection of `partition`, or at once on the urgent one."""
-        return await self._of(partition, urgent).exchange(frame, control_id)
+        client = self._urgent if urgent else self.connection_of(partition)
+        return await client.exchange(frame, control_id)
 
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection; a connection that is busy is not waited for."""
@@ -165,7 +166,6 @@ class MllpPool:
         """Close all connections."""
         await asyncio.gather(*(client.close() for client in (*self._clients, self._urgent)))
 
-    def _of(self, partition: str, urgent: bool) -> MllpClient:
-        if urgent:
-            return self._urgent
+    def connection_of(self, partition: str) -> MllpClient:
+        """The connection that a partition's messages take in the normal lane."""
         return self._clients[zlib.crc32(partition.encode()) % len(self._clients)]

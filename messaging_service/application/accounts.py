@@ -26,6 +26,8 @@ from messaging_service.tenants import Tenant
 _TRIES = 64
 _REMEMBERED = 50_000
 _SEALED_AS = "account"
+CARE_OVER = ("deceased_at", "care_ended_at", "quiet_over_at")
+"""What starts the closing clock, in the collection `care`. A discharge alone does not."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -147,9 +149,12 @@ class Accounts:
         return found
 
     async def care_over_at(self, patient: str) -> int:
-        """When the patient's closing clock began to run (milliseconds), as the EPD told; 0: care goes on."""
-        care = await self._store.get(CARE, patient)
-        return min((at for at in (care["deceased_at"], care["care_ended_at"]) if at), default=0) if care else 0
+        """When the patient's closing clock began to run (milliseconds); 0: care goes on.
+
+        The first of death, an end of care that the EPD told of, and the end of the hospital's quiet period.
+        """
+        care = await self._store.get(CARE, patient) or {}
+        return min((at for name in CARE_OVER if (at := care.get(name, 0))), default=0)
 
     async def change(self, tenant: Tenant, id: str, change: Change) -> Account:
         """Change an account by its version: of two at the same moment the second sees what the first did.

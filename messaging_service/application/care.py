@@ -112,12 +112,16 @@ class CareFeed:
 
     async def _write_care(self, tenant: Tenant, patient: str, known: Document | None, care: Care) -> int:
         """The version under which it was written, 0 when somebody else was first."""
+        quiet = known if known is not None and known["quiet_since"] == care.quiet_since else None
         document: Document = {
             "id": patient,
             "tenant": tenant.id,
             "deceased_at": care.deceased_at,
             "care_ended_at": care.care_ended_at,
             "next_appointment": care.next_appointment,
+            "quiet_since": care.quiet_since,
+            "watched_since": quiet["watched_since"] if quiet else care.quiet_since,
+            "quiet_over_at": quiet["quiet_over_at"] if quiet else 0,
         }
         if known is None:
             return 1 if (await self._store.insert(CARE, [document]))[0] else 0

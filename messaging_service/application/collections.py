@@ -6,7 +6,14 @@ from messaging_service.application.ports import Collection, Index
 
 IDENTIFIERS = Collection("identifiers", (Index("of_own", ("own",)),))
 PATIENTS = Collection("patients", (Index("of_survivor", ("merged_into",)),))
-CARE = Collection("care", (Index("by_death", ("tenant", "deceased_at")), Index("by_end", ("tenant", "care_ended_at"))))
+CARE = Collection(
+    "care",
+    (
+        Index("by_death", ("tenant", "deceased_at")),
+        Index("by_end", ("tenant", "care_ended_at")),
+        Index("by_quiet", ("tenant", "watched_since")),
+    ),
+)
 CARE_EVENTS = Collection("care_events", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 ACCOUNTS = Collection("accounts", (Index("by_end", ("tenant", "care_over_at")),))
 ACCEPTANCES = Collection("acceptances", (Index("of_patient", ("patient", "at")),), shard_key="patient")

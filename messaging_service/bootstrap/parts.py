@@ -23,8 +23,10 @@ from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.changes import Changes
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
+from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
+from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
@@ -189,6 +191,20 @@ class Parts:
             change=self.change_accounts(),
             clock=self.clock,
         )
+
+    def end_quiet_care(self) -> EndQuietCare:
+        """What ends care that nobody goes on with."""
+        return EndQuietCare(
+            tenants=self.tenants,
+            store=self.store,
+            relations=self.relations,
+            closing=self.close_accounts(),
+            clock=self.clock,
+        )
+
+    def forget_received(self) -> ForgetReceived:
+        """What forgets the answers to messages of long ago."""
+        return ForgetReceived(tenants=self.tenants, store=self.store, clock=self.clock)
 
     def administer(self) -> Administer:
         """What opens, blocks and closes accounts."""

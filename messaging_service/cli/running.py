@@ -41,7 +41,10 @@ def gateway() -> None:
 @click.argument("steps", type=click.Choice(STEPS), nargs=-1, required=True)
 @click.option("--listen", metavar="HOST:PORT", help="Serve /health and /metrics of this process here.")
 def worker(steps: tuple[str, ...], listen: str | None) -> None:
-    """Run the worker of one or more STEPS: persist, file, escalate, notify, park, receive, close_accounts."""
+    """Run the worker of one or more STEPS.
+
+    persist, file, escalate, notify, park, receive, and by the clock close_accounts, end_quiet_care, forget_received.
+    """
 
     async def work(parts: Parts, stop: asyncio.Event) -> None:
         queued = [Step(step) for step in steps if step != RECEIVE and step not in CLOCKWORK]

@@ -59,13 +59,15 @@ class Interval:
 class Care:
     """What follows from a patient's events. Times in milliseconds, 0: not so.
 
-    `next_appointment` is the start of the last appointment that is planned, also when it has passed.
+    `next_appointment` is the start of the last appointment that is planned, also when it has passed. `quiet_since`:
+    since then, or from then on, no team treats and no appointment is planned; 0 while one treats, or none ever did.
     """
 
     teams: dict[str, Interval]
     deceased_at: int
     care_ended_at: int
     next_appointment: int
+    quiet_since: int
 
 
 @dataclass(slots=True)
@@ -95,7 +97,14 @@ def care_from(events: Iterable[CareEvent]) -> Care:
             care_ended_at = event.at
         elif event.told is CareChange.BEGUN:
             care_ended_at = 0
-    return Care(teams, deceased_at, care_ended_at, max(appointments.values(), default=0))
+    next_appointment = max(appointments.values(), default=0)
+    return Care(teams, deceased_at, care_ended_at, next_appointment, _quiet_since(teams, next_appointment))
+
+
+def _quiet_since(teams: dict[str, Interval], next_appointment: int) -> int:
+    if any(interval.ended_at == 0 for interval in teams.values()):
+        return 0
+    return max([interval.ended_at for interval in teams.values()] + [next_appointment])
 
 
 def _visit(event: CareEvent, visit: _Visit, visits: dict[str, _Visit], teams: dict[str, Interval]) -> None:

@@ -16,11 +16,13 @@ class AccountRules(Table, frozen=True, kw_only=True):
     """Accounts. `opening`: by the hospital beforehand, or by the patient's first login.
 
     `closing_days` after the end of care or death an account closes (terms article 4.1). `misuse_advice`, by language,
-    is what somebody who reports misuse is told besides (terms article 2.6).
+    is what somebody who reports misuse is told besides (terms article 2.6). After `quiet_days` without an open
+    treatment relation or an appointment, as far as the EPD ever told of any, care is over; 0: only when it says so.
     """
 
     opening: Literal["hospital", "first_login"] = "first_login"
     closing_days: Annotated[int, Meta(ge=0, le=LONGEST_CLOSING_DAYS)] = LONGEST_CLOSING_DAYS
+    quiet_days: Annotated[int, Meta(ge=0, le=3_650)] = 0
     misuse_advice: Mapping[str, str] = {}
 
 

@@ -18,7 +18,7 @@ class Listener(Table, frozen=True, kw_only=True):
 
     With `certificate` and `key` it speaks TLS, and with `ca_file` only to clients whose certificate that vouches for.
     Without, it listens on loopback only, unless `unencrypted` (a network of its own). `placer` is the field of an
-    ORU^R01 that gives back our message id.
+    ORU^R01 that gives back our message id. For `remember_days` a message that is sent again is known as such.
     """
 
     listen: str
@@ -30,6 +30,7 @@ class Listener(Table, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(ge=1, le=1_024)] = 32
     idle_timeout: Annotated[float, Meta(gt=0)] = 3_600.0
     frame_timeout: Annotated[float, Meta(gt=0)] = 30.0
+    remember_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
     placer: Literal["ORC-2", "OBR-2"] = "OBR-2"
 
 

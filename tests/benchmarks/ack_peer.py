@@ -1,7 +1,8 @@
-"""An EPD that acknowledges at once: a receiver as small as can be, so that the pipeline is what is measured.
+"""An EPD as small as can be, so that the service is what is measured. It acknowledges at once, or after a while.
 
-`python -m tests.benchmarks.ack_peer` prints one JSON line with its two ports. On the control port each line is
-answered with how many documents have come, and when the first and the last did, in seconds since 1970.
+`python -m tests.benchmarks.ack_peer [SECONDS]` takes so long for each message of a connection. It prints one JSON line
+with its two ports. On the control port each line is answered with how many documents have come, and when the first and
+the last did, in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 import time
 from typing import cast
 
@@ -36,8 +38,9 @@ class Inbox:
 class Receiver(asyncio.Protocol):
     """One MLLP connection."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, seconds: float) -> None:
         self._inbox = inbox
+        self._seconds = seconds
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,7 +50,11 @@ class Receiver(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(_END)) >= 0:
             frame, self._buffer = self._buffer[1:end], self._buffer[end + len(_END) :]
-            self._transport.write(_START + self._inbox.take(frame) + _END)
+            answer = _START + self._inbox.take(frame) + _END
+            if self._seconds:
+                asyncio.get_running_loop().call_later(self._seconds, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
 
 
 async def count(inbox: Inbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,11 +67,11 @@ async def count(inbox: Inbox, reader: asyncio.StreamReader, writer: asyncio.Stre
     writer.close()
 
 
-async def main() -> None:
+async def main(seconds: float) -> None:
     """Serve until SIGTERM."""
     loop, inbox, stop = asyncio.get_running_loop(), Inbox(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    mllp = await loop.create_server(lambda: Receiver(inbox), "127.0.0.1", 0)
+    mllp = await loop.create_server(lambda: Receiver(inbox, seconds), "127.0.0.1", 0)
     control = await asyncio.start_server(lambda r, w: count(inbox, r, w), "127.0.0.1", 0)
     ports = {"port": mllp.sockets[0].getsockname()[1], "control": control.sockets[0].getsockname()[1]}
     print(json.dumps(ports), flush=True)
@@ -72,4 +79,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))

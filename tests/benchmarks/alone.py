@@ -21,7 +21,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.system import TEXT
 
 _ZONE = ZoneInfo("Europe/Amsterdam")
-_DOCUMENT = FilingDocument(
+DOCUMENT = FilingDocument(
     message_id="01JFVX4D8M5Q2W9Z7K3N6R1TBC",
     control_id="K7Q2M4ZX1",
     thread=None,
@@ -48,10 +48,10 @@ _HTML = f"<p>{TEXT[:900]}</p><ul>{_ITEM * 8}</ul>".ljust(2_000, "!")[:2_000]
 def rendering(repeats: int) -> Iterator[Figure]:
     """One MDM^T02 with 1 kB of text, by the compiled template and by hl7apy from the same values."""
     template = DocumentTemplate.compile(EpdProfile())
-    parts = template.parts(_DOCUMENT)
-    if template.render(_DOCUMENT) != build(template.profile, *parts, strict=False).encode():
+    parts = template.parts(DOCUMENT)
+    if template.render(DOCUMENT) != build(template.profile, *parts, strict=False).encode():
         raise Failed("the template and hl7apy do not write the same bytes")
-    rendered = _microseconds(lambda: template.render(_DOCUMENT), 200 * repeats)
+    rendered = _microseconds(lambda: template.render(DOCUMENT), 200 * repeats)
     built = _microseconds(lambda: build(template.profile, *parts, strict=False), repeats)
     yield Figure("c", "render an MDM^T02", rendered, "µs")
     yield Figure("c", "hl7apy builds the same bytes", built, "µs")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import accepting, alone, filing
+from tests.benchmarks import accepting, alone, epd_lines, filing, receiving
 from tests.benchmarks.children import Failed
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 from tests.benchmarks.system import ground, mongodb
@@ -22,20 +22,25 @@ from tests.benchmarks.system import ground, mongodb
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much of everything: messages a round, rounds, messages to file, repeats of what is timed alone."""
+    """How much of everything: messages a round, rounds, messages to file, repeats of what is timed alone.
+
+    `window` is for how many seconds each line to an EPD is measured, `answers` after how many seconds that EPD answers.
+    """
 
     messages: int
     rounds: int
     filed: int
     repeats: int
+    window: float
+    answers: tuple[float, ...]
 
 
-FULL = Scale(messages=2_000, rounds=4, filed=4_000, repeats=20)
-QUICK = Scale(messages=300, rounds=1, filed=300, repeats=3)
+FULL = Scale(messages=2_000, rounds=4, filed=4_000, repeats=20, window=5.0, answers=epd_lines.SECONDS)
+QUICK = Scale(messages=300, rounds=1, filed=300, repeats=3, window=1.0, answers=(0.0, 0.05))
 
 
 def run(parts: str, scale: Scale, folder: Path, console: Console) -> Iterator[Figure]:
-    """The figures of the parts named, e.g. "abcd", as they are measured."""
+    """The figures of the parts named, e.g. "abcdef", as they are measured."""
     if "c" in parts:
         yield from alone.rendering(scale.repeats)
     if "d" in parts:
@@ -54,6 +59,14 @@ def run(parts: str, scale: Scale, folder: Path, console: Console) -> Iterator[Fi
                 yield from filing.measure(on, f"{uri}/messaging", kind, scale.filed, _teller(console))
         else:
             console.print("  no mongod here: the pipeline on MongoDB is not measured")
+    if "e" in parts:
+        console.print("· (e) filing into an EPD that takes its time")
+        with ground(folder / "e") as on:
+            yield from epd_lines.measure(on, scale.window, scale.answers, _teller(console))
+    if "f" in parts:
+        console.print("· (f) what the EPD sends")
+        with ground(folder / "f") as on:
+            yield from receiving.measure(on, scale.filed // 2, _teller(console))
 
 
 def _teller(console: Console) -> Callable[[str], None]:
@@ -65,7 +78,7 @@ def main(arguments: list[str]) -> int:
     """0 when everything was measured, whether the aims are met or not."""
     parser = argparse.ArgumentParser(prog="deploy/bench")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="a,b,c,d", metavar="PARTS")
+    parser.add_argument("--only", default="a,b,c,d,e,f", metavar="PARTS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args(arguments)
     console, around = Console(), circumstances()

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.benchmarks.bench import Scale, run
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 
-_SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1)
+_SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1, window=0.2, answers=(0.05,))
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ _SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1)
         ("a", ["gateway, SQLite: accepted", "gateway, SQLite: p99", "gateway, SQLite / bare handler"]),
         ("b", ["SQLite: filed from a backlog", "SQLite: persist, resident", "SQLite: park, resident"]),
         ("c", ["hl7apy / render"]),
+        (
+            "e",
+            ["EPD answers after 50 ms, 4 connections: filed", "EPD answers after 50 ms, 4 connections: filed / bare"],
+        ),
+        ("f", ["ADT taken in over 4 connections", "receive, resident after 96"]),
         ("d", ["load the lexicon", "500 characters of plain Dutch", "2 kB of HTML"]),
     ],
 )

@@ -164,7 +164,7 @@ async def end_care(portal: Portal, at: int, number: str = "1234") -> None:
     """The EPD tells that care ended at `at`, 0: that it goes on."""
     patient = await portal.service.patients.find(portal.id, portal.patient(number).identifiers)
     known = await portal.service.store.get(CARE, patient or "")
-    care = {"id": patient, "tenant": portal.id, "deceased_at": 0, "care_ended_at": at, "next_appointment": 0}
+    care = {"id": patient, "tenant": portal.id, "deceased_at": 0, "care_ended_at": at}
     if known is None:
         await portal.service.store.insert(CARE, [care])
     else:

@@ -14,6 +14,7 @@ import pytest
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application.collections import (
     ACCESS_LOG,
+    ACCOUNTS,
     ALL,
     CARE,
     CARE_EVENTS,
@@ -21,9 +22,11 @@ from messaging_service.application.collections import (
     PATIENTS,
     RELATIONS,
 )
+from messaging_service.domain.errors import StoreDown
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.refusals import NotFound
-from tests.parts.epd_sender import admission, appointment, code, document, place
+from messaging_service.tenants import AccountRules
+from tests.parts.epd_sender import LOCAL, admission, appointment, code, document, place
 from tests.parts.faulty import FaultyStore
 from tests.parts.receiving import Receiving
 from tests.parts.service import Service, numbers
@@ -122,6 +125,59 @@ async def test_what_starts_the_closing_clock(service: Service, receiving: Receiv
         appointment("S15", "", control="S4", number="AFS2", at=DAYS[7]),
     )
     assert await care(service) == {"deceased_at": 0, "care_ended_at": 0, "next_appointment": 1_782_979_200_000}
+
+
+async def test_care_that_nobody_goes_on_with(service: Service, receiving: Receiving) -> None:
+    """No open relation and no appointment for the hospital's period starts the closing clock; new care stops it."""
+    rules = AccountRules(quiet_days=365)
+    receiving.tenant = service.tenants["spijkenisse"] = msgspec.structs.replace(receiving.tenant, accounts=rules)
+    day = 24 * 60
+    account = await service.account()
+    await receiving.taken(admission("A01", at=DAYS[0]), appointment("S12", "202607021000", at=DAYS[0]))
+    service.clock.minutes(500 * day)
+    assert await service.end_quiet_care() == 0  # the team still treats
+    await receiving.taken(admission("A03", control="A2", at=DAYS[1]))
+    appointed = 1_782_979_200_000
+    service.clock.now = appointed + 365 * day * 60_000 - 1
+    assert await service.end_quiet_care() == 0  # a year after the appointment, not after the discharge
+    service.clock.now += 1
+    assert await service.end_quiet_care() == 1
+    over_at = service.clock.now
+    assert await service.accounts.care_over_at(account) == over_at
+    await receiving.taken(admission("A31", control="A3", visit="", ward="", at=DAYS[2]))
+    service.clock.minutes(day)
+    assert await service.end_quiet_care() == 0
+    stored = await service.accounts.get(receiving.tenant, account)
+    assert stored is not None
+    assert stored.care_over_at == over_at  # a change of address is no care, and nothing is begun twice
+    await receiving.taken(admission("A04", control="A4", visit="V2", at="20270710"))
+    assert await service.accounts.care_over_at(account) == 0
+    stored = await service.accounts.get(receiving.tenant, account)
+    assert stored is not None
+    assert stored.care_over_at == 0
+
+
+async def test_quiet_care_is_ended_after_a_fault_as_well(service: Service, receiving: Receiving) -> None:
+    """The look that failed half-way is made good by the next; a relation that was loaded goes on."""
+    rules = AccountRules(quiet_days=1)
+    receiving.tenant = service.tenants["spijkenisse"] = msgspec.structs.replace(receiving.tenant, accounts=rules)
+    await service.account()
+    other = await service.account("5678")
+    await service.relations.begin(receiving.tenant, numbers("5678"), "B", "internal", 0)
+    for number, patient in enumerate((LOCAL, OTHER)):
+        visit = {"patient": patient, "visit": f"V{number}"}
+        await receiving.taken(admission("A01", control=f"A{number}", at=DAYS[0], **visit))
+        await receiving.taken(admission("A03", control=f"B{number}", at=DAYS[1], **visit))
+    service.clock.minutes(365 * 24 * 60)
+    service.store.fail("replace", ACCOUNTS)
+    with pytest.raises(StoreDown):
+        await service.end_quiet_care()
+    assert await service.end_quiet_care() == 1
+    assert await service.end_quiet_care() == 0
+    account = await service.accounts.get(receiving.tenant, await service.account())
+    assert account is not None
+    assert account.care_over_at
+    assert await service.accounts.care_over_at(other) == 0
 
 
 async def test_merged_records_are_one_patient_and_can_be_parted(service: Service, receiving: Receiving) -> None:

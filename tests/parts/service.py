@@ -17,6 +17,7 @@ from messaging_service.application.alerts import Alerts
 from messaging_service.application.change_accounts import Actor, ChangeAccounts
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
+from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
 from messaging_service.application.ports import Alarm, Document, Envelope
@@ -154,6 +155,13 @@ class Service:
         self.accept_terms = AcceptTerms(store=store, accounts=self.accounts, clock=clock)
         self.close_accounts = CloseAccounts(
             tenants=self.tenants, store=store, accounts=self.accounts, change=self.change_accounts, clock=clock
+        )
+        self.end_quiet_care = EndQuietCare(
+            tenants=self.tenants,
+            store=store,
+            relations=self.relations,
+            closing=self.close_accounts,
+            clock=clock,
         )
         self.persist = Persist(
             tenants=tenants,
