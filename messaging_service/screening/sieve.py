@@ -8,7 +8,7 @@ is one comparison. The sieve may let too much through, never too little: what it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 
 from messaging_service.screening.findings import Search
@@ -20,6 +20,7 @@ from messaging_service.screening.typos import Typos
 
 _A_NUMBER = 1
 _BARE = "bare"
+_NUMBERS_KEPT = 4096
 
 _Asked = tuple[int, int, Rule]
 """The parts that must stand in one sentence, those that must stand anywhere, and the rule."""
@@ -35,14 +36,16 @@ class Sieve:
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
         self._parts = Search(table, masks.__getitem__)
         self.searches = self._parts, Search(table, lambda term: not masks[term])
-        self._told = [(masks[term], keyed[term]) for term in self._parts.terms]
+        self._pattern_masks = [masks[term] for term in self._parts.terms]
+        self._pattern_keyed = [keyed[term] for term in self._parts.terms]
         self._ranges = _ranges(bits)
+        self._fits = lru_cache(_NUMBERS_KEPT)(self._parts_fitted)
         self._typos = typos
         self._numbers = numbers
 
     def candidates(self, reading: Reading) -> list[Rule]:
         """The rules that may match in `reading`, each once."""
-        told = self._told
+        masks, keyed = self._pattern_masks, self._pattern_keyed
         astray = self._typos.guessed(reading.words)
         might_hold = reduce(or_, [self._masks[term] for term in astray], 0)
         might_key = [entry for term in astray for entry in self._keyed[term]]
@@ -50,31 +53,29 @@ class Sieve:
         anywhere = first = 0
         for sentence in reading.sentences():
             found = self._parts.find(sentence)
-            hits = [told[pattern] for pattern, _, _ in found]
-            here = reduce(or_, [mask for mask, _ in hits], might_hold)
+            here = reduce(or_, [masks[pattern] for pattern, _, _ in found], might_hold)
             entries = might_key
             if here & _A_NUMBER:
-                places = [
-                    first + sentence.count(" ", 0, at) for pattern, at, _ in found if told[pattern][0] & _A_NUMBER
-                ]
+                places = [first + sentence.count(" ", 0, at) for pattern, at, _ in found if masks[pattern] & _A_NUMBER]
                 if fitting := self._fitting(reading.words, places):
                     here, entries = here | fitting, [*might_key, *self._keyed_by_number]
             asked += [entry for entry in entries if entry[0] & here == entry[0]]
-            asked += [entry for _, keyed in hits for entry in keyed if entry[0] & here == entry[0]]
+            asked += [entry for pattern, _, _ in found for entry in keyed[pattern] if entry[0] & here == entry[0]]
             first += sentence.count(" ") - 1
             anywhere |= here
         return list({id(rule): rule for _, need, rule in asked if need & anywhere == need}.values())
 
     def _fitting(self, words: Sequence[str], places: Sequence[int]) -> int:
         """The bits of the parts that the number at one of `places` fits."""
-        fitting = 0
-        for place in places:
-            value, unit, bare = self._numbers.read(words, place)
-            if value is not None:
-                for limit, bit in self._ranges.get(_BARE if bare else unit, ()):
-                    if limit.low <= value <= limit.high:
-                        fitting |= bit
-        return fitting
+        last = len(words) - 1
+        return reduce(or_, [self._fits(words[at], words[at + 1] if at < last else "") for at in places], 0)
+
+    def _parts_fitted(self, word: str, following: str) -> int:
+        value, unit, bare = self._numbers.read((word, following), 0)
+        if value is None:
+            return 0
+        limits = self._ranges.get(_BARE if bare else unit, ())
+        return reduce(or_, [bit for limit, bit in limits if limit.low <= value <= limit.high], 0)
 
 
 def _ranges(bits: Mapping[Slot, int]) -> dict[str, list[tuple[NumberRange, int]]]:
