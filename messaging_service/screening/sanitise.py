@@ -6,11 +6,12 @@ nesting are capped before it sees the text. Plain text never meets a parser.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Literal
 
-import bleach
 import nh3
+from bleach.sanitizer import Cleaner
 
 from messaging_service.screening.html_text import html_to_text
 
@@ -56,16 +57,25 @@ def sanitise(body: str, *, html: bool) -> CleanBody:
     """
     if not html or len(body) > MAX_HTML or _nesting(body) > MAX_NESTING:
         return CleanBody(body, "text")
-    cleaned = bleach.clean(_shown(body), tags=TAGS, attributes=_keeps, protocols=SCHEMES, strip=True)
-    cleaned = cleaned.replace("\xa0", "&nbsp;")
+    cleaned = _own.cleaner.clean(_shown(body)).replace("\xa0", "&nbsp;")
     if _verified(cleaned) != cleaned:
         return CleanBody(body, "text")
     return CleanBody(cleaned, "html")
 
 
+class _Own(threading.local):
+    """A cleaner for each thread: making one takes longer than a short text, and one serves one text at a time."""
+
+    def __init__(self) -> None:
+        self.cleaner = Cleaner(tags=TAGS, attributes=_keeps, protocols=SCHEMES, strip=True)
+
+
 def _keeps(tag: str, name: str, value: str) -> bool:
     """A link says where it goes: one without a scheme would lead to wherever it happens to be shown."""
     return (tag, name) == ("a", "href") and value.partition(":")[0].lower() in SCHEMES and ":" in value
+
+
+_own = _Own()
 
 
 def _shown(html: str) -> str:
