@@ -40,6 +40,12 @@ def _steps(run: Callable[[], object]) -> int:
     return taken
 
 
+def _settled(run: Callable[[], object]) -> int:
+    """The steps of the second time, when what is kept of words is kept."""
+    _steps(run)
+    return _steps(run)
+
+
 def _filled(unit: str, length: int) -> str:
     return (unit * (length // len(unit) + 1))[:length]
 
@@ -54,8 +60,8 @@ def _units() -> list[str]:
 @pytest.mark.parametrize("unit", _units())
 def test_screening_is_linear(unit: str) -> None:
     """Six times the text takes at most some six times the steps, however the text repeats itself."""
-    texts = [_filled(unit, length) for length in (_SHORT, _SHORT, _SHORT * _TIMES)]
-    _, short, long = (_steps(lambda text=text: SCREENER.screen(text, markup=False, language="nl")) for text in texts)
+    texts = (_filled(unit, length) for length in (_SHORT, _SHORT * _TIMES))
+    short, long = (_settled(lambda text=text: SCREENER.screen(text, markup=False, language="nl")) for text in texts)
     assert long < 1.5 * _TIMES * max(short, 300)
 
 
@@ -64,6 +70,6 @@ def test_screening_is_linear(unit: str) -> None:
 )
 def test_sanitising_is_linear(unit: str) -> None:
     """Nested and broken markup too: what bleach would take too long over, never reaches it."""
-    texts = [_filled(unit, length) for length in (_SHORT, _SHORT, _SHORT * _TIMES)]
-    _, short, long = (_steps(lambda text=text: sanitise(text, html=True)) for text in texts)
+    texts = (_filled(unit, length) for length in (_SHORT, _SHORT * _TIMES))
+    short, long = (_settled(lambda text=text: sanitise(text, html=True)) for text in texts)
     assert long < 1.5 * _TIMES * max(short, 300)
