@@ -5,7 +5,7 @@ from __future__ import annotations
 from messaging_service.application.ports import Collection, Index
 
 IDENTIFIERS = Collection("identifiers", (Index("of_own", ("own",)),))
-PATIENTS = Collection("patients", (Index("of_survivor", ("merged_into",)),))
+PATIENTS = Collection("patients", (Index("of_survivor", ("merged_into",)), Index("by_kek", ("tenant", "kek"))))
 CARE = Collection(
     "care",
     (

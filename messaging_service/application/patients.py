@@ -11,7 +11,7 @@ from functools import lru_cache
 from messaging_service.application.codec import from_document, pack, to_document, unpack
 from messaging_service.application.collections import IDENTIFIERS, PATIENTS
 from messaging_service.application.ports import Document, DocumentStore
-from messaging_service.crypto.keyring import Keyring
+from messaging_service.crypto.keyring import Keyring, kek_version_of
 from messaging_service.crypto.sealing import Place, seal, unseal
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.message import Identifier
@@ -26,6 +26,7 @@ class _PatientDocument:
     tenant: str
     wrapped_dek: bytes
     sealed: bytes
+    kek: int
     version: int = 1
     merged_into: str = ""
     linked_at: int = 0
@@ -140,7 +141,9 @@ class Patients:
         dek, wrapped = self._keyring.new_dek(tenant, id)
         patient = Patient(tenant, id, dek)
         sealed = patient.seal("", "patient", _Sealed(tuple(identifiers), name))
-        await self._store.insert(PATIENTS, [to_document(_PatientDocument(id, tenant, wrapped, sealed))])
+        await self._store.insert(
+            PATIENTS, [to_document(_PatientDocument(id, tenant, wrapped, sealed, kek_version_of(wrapped)))]
+        )
         if (await self._store_identifiers(patient, id, [self._digest(tenant, identifiers[0])]))[0]:
             return self._remember(patient)
         await self._store.delete(PATIENTS, id)

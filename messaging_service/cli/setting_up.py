@@ -1,4 +1,4 @@
-"""keys, tenants and relations: what is needed before the first message."""
+"""tenants and relations: what is needed before the first message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from msgspec import Meta
 from messaging_service.bootstrap import Parts, epd_pool
 from messaging_service.cli.console import with_parts
 from messaging_service.config import load_settings, load_tenants
-from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
 from messaging_service.epd.render import DocumentTemplate
@@ -22,29 +21,8 @@ from messaging_service.tenants import Tenant
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    for command in (keys, tenants, relations):
+    for command in (tenants, relations):
         main.add_command(command)
-
-
-@click.group()
-def keys() -> None:
-    """The keyring: the keys that everything at rest is sealed with."""
-
-
-@keys.command("init")
-def init_keys() -> None:
-    """Make the keyring at MESSAGING_KEYRING, or add keys for tenants that are new. Existing keys stay."""
-    settings = load_settings()
-    wanted = list(load_tenants(settings.tenants))
-    if not settings.keyring.exists():
-        Keyring.create(settings.keyring, wanted)
-        click.echo(f"made {settings.keyring}; keep a copy where the database's copies are not")
-        return
-    keyring = Keyring.load(settings.keyring)
-    for tenant in wanted:
-        keyring = keyring.with_tenant(tenant)
-    keyring.save(settings.keyring)
-    click.echo(f"{settings.keyring} has keys for {', '.join(wanted)}")
 
 
 _NO_STATEMENT = (

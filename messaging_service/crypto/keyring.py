@@ -7,36 +7,42 @@
 | lookup | digests identifiers so that they can be found | no patient is found any more |
 | ids | issues and recognises message ids | a retry becomes a second message, open threads are refused |
 
-The highest version seals, every version opens. So a new version goes to the processes that open before it
+The highest version seals, every version opens. So a new transit key goes to the processes that open before it
 goes to those that seal: persist before gateway. `lookup` and `ids` are never replaced. Keep a copy apart from
 the store's backups: whoever holds both can read everything, whoever lost the keyring can read nothing.
+
+A process looks at the file again before it makes a new DEK and when a key is not there, so that a new KEK version
+reaches what runs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from messaging_service.crypto import key_file, message_ids, private_file
 from messaging_service.crypto.framing import framed
 from messaging_service.crypto.key_file import Keys, Versions, fresh_key
 from messaging_service.crypto.sealing import Place, key_id_of, seal, unseal
-from messaging_service.domain.errors import Conflict, KeyMissing
+from messaging_service.domain.errors import Conflict, KeyMissing, KeyringUnreadable, SettingInvalid, UnsealFailed
 
 LABEL_LOOKUP = "messaging-service lookup v1"
 LABEL_FIELDS = "messaging-service fields v1"
+_KEK = "kek"
 
 
 class Keyring:
-    """A frozen view of the keyring file. Never shows a key."""
+    """The keys of a keyring file. Never shows a key."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_followed", "_keys", "_stamp")
 
-    def __init__(self, keys: Keys) -> None:
-        """Made by `create`, `load` and `with_tenant`."""
+    def __init__(self, keys: Keys, followed: Path | None = None) -> None:
+        """Made by `create`, `load`, `with_tenant` and `with_new_kek`; `followed` is looked at again."""
         self._keys = keys
+        self._followed = followed
+        self._stamp = private_file.stamp(followed) if followed else None
 
     def __repr__(self) -> str:
         """Versions and tenants, no key."""
@@ -53,7 +59,7 @@ class Keyring:
         keks = {tenant: {1: fresh_key()} for tenant in tenants}
         keys = Keys({1: fresh_key()}, fresh_key(), fresh_key(), keks)
         private_file.create(path, key_file.render(keys))
-        return cls(keys)
+        return cls(keys, path)
 
     @classmethod
     def load(cls, path: Path) -> Keyring:
@@ -63,7 +69,7 @@ class Keyring:
             SettingInvalid: missing, open to other users (see private_file), or not a keyring; names the
             remedy.
         """
-        return cls(key_file.parse(private_file.read(path)))
+        return cls(key_file.parse(private_file.read(path)), path)
 
     def with_tenant(self, tenant: str) -> Keyring:
         """This keyring with a KEK for `tenant`; itself where it has one. `save` makes it last."""
@@ -71,6 +77,39 @@ class Keyring:
             return self
         keys, tenants = self._keys, {**self._keys.tenants, tenant: {1: fresh_key()}}
         return Keyring(Keys(keys.transit, keys.lookup, keys.ids, tenants))
+
+    def with_new_kek(self, tenant: str) -> Keyring:
+        """This keyring with one more KEK version for `tenant`, which seals from then on. `save` makes it last.
+
+        Raises:
+            KeyMissing: the tenant has no KEK yet.
+        """
+        keys, versions = self._keys, self._keks(tenant)
+        tenants = {**keys.tenants, tenant: {**versions, max(versions) + 1: fresh_key()}}
+        return Keyring(Keys(keys.transit, keys.lookup, keys.ids, tenants))
+
+    def kek_versions(self, tenant: str) -> tuple[int, ...]:
+        """The KEK versions of a tenant, the oldest first. Raises KeyMissing when it has none."""
+        return tuple(sorted(self._keks(tenant)))
+
+    @staticmethod
+    def drop_kek(path: Path, tenant: str, version: int) -> None:
+        """Take a KEK version out of the keyring file, for good. The caller knows that nothing is wrapped under it.
+
+        Raises:
+            Conflict: it is the one that seals, or is not there.
+            SettingInvalid: there is no readable keyring, or the file cannot be replaced (a mounted secret).
+        """
+
+        def without(content: bytes) -> bytes:
+            keys = key_file.parse(content)
+            versions = dict(keys.tenants.get(tenant, {}))
+            if version not in versions or version == max(versions):
+                raise Conflict(f"version {version} seals, or is not there")
+            del versions[version]
+            return key_file.render(Keys(keys.transit, keys.lookup, keys.ids, {**keys.tenants, tenant: versions}))
+
+        private_file.replace(path, without)
 
     def save(self, path: Path) -> None:
         """Put this keyring in the place of the one in that file, which it must contain; idempotent.
@@ -102,7 +141,7 @@ class Keyring:
             KeyMissing: sealed under a version that this keyring does not hold.
             UnsealFailed: another place, or changed bytes.
         """
-        return unseal(_named(self._keys.transit, "transit", key_id_of(sealed)), sealed, place)
+        return unseal(self._opener(lambda: self._keys.transit, "transit", key_id_of(sealed)), sealed, place)
 
     def new_dek(self, tenant: str, patient: str) -> tuple[bytes, bytes]:
         """A new 32-byte DEK, and the same wrapped under the tenant's newest KEK, to be stored.
@@ -110,9 +149,17 @@ class Keyring:
         Raises:
             KeyMissing: the tenant has no KEK.
         """
-        version, kek = _newest(self._keks(tenant))
+        self._look_again()  # wrapped under a version that is given up meanwhile, it would never open again
         dek = fresh_key()
-        return dek, seal(kek, f"kek/{version}", dek, _dek_place(tenant, patient))
+        return dek, self._wrap(tenant, patient, dek)
+
+    def rewrap_dek(self, tenant: str, patient: str, wrapped: bytes) -> bytes:
+        """The same DEK wrapped under the tenant's newest KEK. Raises as `unwrap_dek`."""
+        return self._wrap(tenant, patient, self.unwrap_dek(tenant, patient, wrapped))
+
+    def _wrap(self, tenant: str, patient: str, dek: bytes) -> bytes:
+        version, kek = _newest(self._keks(tenant))
+        return seal(kek, f"{_KEK}/{version}", dek, _dek_place(tenant, patient))
 
     def unwrap_dek(self, tenant: str, patient: str, wrapped: bytes) -> bytes:
         """The patient's DEK.
@@ -121,7 +168,7 @@ class Keyring:
             KeyMissing: wrapped under a KEK that this keyring does not hold.
             UnsealFailed: another patient's or another tenant's, or changed bytes.
         """
-        kek = _named(self._keks(tenant), "kek", key_id_of(wrapped))
+        kek = self._opener(lambda: self._keks(tenant), _KEK, key_id_of(wrapped))
         return unseal(kek, wrapped, _dek_place(tenant, patient))
 
     def digest(self, tenant: str, *parts: str) -> str:
@@ -142,11 +189,50 @@ class Keyring:
         """Was this id issued to this patient? Needs no look-up and takes any string."""
         return message_ids.is_issued_to(self._keys.ids, tenant, patient, message_id)
 
+    def _opener(self, versions: Callable[[], Versions], purpose: str, key_id: str) -> bytes:
+        """The key of that id; one that is not there may have come into the file since."""
+        try:
+            return _named(versions(), purpose, key_id)
+        except KeyMissing:
+            if not self._look_again():
+                raise
+            return _named(versions(), purpose, key_id)
+
+    def _look_again(self) -> bool:
+        """Take over what the file holds now; whether it was replaced.
+
+        Raises:
+            KeyringUnreadable: by one that cannot be read, or by another installation's.
+        """
+        if self._followed is None or (now := private_file.stamp(self._followed)) in (None, self._stamp):
+            return False
+        try:
+            keys = key_file.parse(private_file.read(self._followed))
+        except SettingInvalid as problem:
+            raise KeyringUnreadable(problem.detail) from problem
+        same = hmac.compare_digest(keys.lookup + keys.ids, self._keys.lookup + self._keys.ids)
+        if not same:
+            raise KeyringUnreadable(f"{self._followed} is another installation's")
+        self._keys, self._stamp = keys, now
+        return True
+
     def _keks(self, tenant: str) -> Versions:
         try:
             return self._keys.tenants[tenant]
         except KeyError:
             raise KeyMissing(f"tenant {tenant} has no KEK") from None
+
+
+def kek_version_of(wrapped: bytes) -> int:
+    """The KEK version that a wrapped DEK names.
+
+    Raises:
+        UnsealFailed: it is no wrapped DEK.
+    """
+    purpose, _, version = key_id_of(wrapped).partition("/")
+    if purpose != _KEK or not version.isdecimal():
+        raise UnsealFailed("format: not a wrapped DEK")
+    return int(version)
 
 
 def fields_digest(*fields: str | None) -> bytes:

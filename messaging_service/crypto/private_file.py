@@ -68,6 +68,15 @@ def read(path: Path) -> bytes:
         raise SettingInvalid(f"{path} cannot be read: {exc.strerror}") from exc
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What differs once the file was replaced; None when there is none to be seen."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def create(path: Path, content: bytes) -> None:
     """Write a new file of mode 0600; on return it survives a crash of the machine.
 

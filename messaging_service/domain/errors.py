@@ -54,6 +54,12 @@ class WebhookDown(ServerFault):
     server = "webhook"
 
 
+class KeyringUnreadable(ServerFault):
+    """The keyring file was replaced by one that cannot be read. Put the right one at MESSAGING_KEYRING."""
+
+    server = "keyring"
+
+
 class PublishUnknown(BrokerDown):
     """The broker did not confirm in time; the message may or may not have been queued.
 

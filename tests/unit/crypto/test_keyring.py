@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from messaging_service.crypto.keyring import Keyring
+from messaging_service.crypto.keyring import Keyring, kek_version_of
 from messaging_service.crypto.sealing import Place, key_id_of
-from messaging_service.domain.errors import Conflict, KeyMissing, SettingInvalid, UnsealFailed
+from messaging_service.domain.errors import Conflict, KeyMissing, KeyringUnreadable, SettingInvalid, UnsealFailed
 
 PLACE = Place("spijkenisse", "p1", "m1", "submission")
 
@@ -86,6 +86,7 @@ def test_the_newest_version_seals_and_every_version_opens(path: Path, keyring: K
     assert rotated.open_transit(old, PLACE) == b"old"
     assert rotated.unwrap_dek("sein", "p1", wrapped) == dek
     assert len(rotated.unwrap_dek("sein", "p1", old_wrapped)) == 32
+    path.unlink()  # so that the older one cannot look again
     with pytest.raises(KeyMissing, match="transit/10"):
         keyring.open_transit(new, PLACE)
     with pytest.raises(KeyMissing, match="kek/10"):
@@ -131,7 +132,7 @@ def test_digest_depends_on_key_tenant_and_every_part(keyring: Keyring, tmp_path:
 
 
 def test_adding_a_tenant_keeps_every_key(path: Path, keyring: Keyring) -> None:
-    """The new tenant has a KEK, all that was sealed before still opens, and the older view is unchanged."""
+    """The new tenant has a KEK, all that was sealed before still opens, and what runs takes it up."""
     dek, wrapped = keyring.new_dek("sein", "p1")
     wider = keyring.with_tenant("olvg")
     wider.save(path)
@@ -139,8 +140,7 @@ def test_adding_a_tenant_keeps_every_key(path: Path, keyring: Keyring) -> None:
     assert loaded.unwrap_dek("sein", "p1", wrapped) == dek
     assert loaded.unwrap_dek("olvg", "p9", wider.new_dek("olvg", "p9")[1])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(KeyMissing):
-        keyring.new_dek("olvg", "p1")
+    assert keyring.new_dek("olvg", "p1")
 
 
 def test_a_tenant_that_has_a_kek_keeps_it(path: Path, keyring: Keyring) -> None:
@@ -232,3 +232,48 @@ def test_no_key_shows(path: Path, keyring: Keyring) -> None:
     for encoded in [file["lookup"], file["ids"], file["transit"]["1"], *keks]:
         raw = base64.b64decode(encoded)
         assert not any(spelling in shown for spelling in (encoded, raw.hex(), repr(raw)[2:-1]))
+
+
+def test_a_new_kek_reaches_what_runs(path: Path, keyring: Keyring) -> None:
+    """A process that loaded the keyring before wraps the next patient's key under the new version, and opens both."""
+    running = Keyring.load(path)
+    old, old_wrapped = running.new_dek("sein", "p1")
+    keyring.with_new_kek("sein").save(path)
+    new, new_wrapped = running.new_dek("sein", "p2")
+    assert (kek_version_of(old_wrapped), kek_version_of(new_wrapped)) == (1, 2)
+    assert (running.unwrap_dek("sein", "p1", old_wrapped), running.unwrap_dek("sein", "p2", new_wrapped)) == (old, new)
+
+
+def test_a_dek_under_a_newer_kek_is_opened_by_what_runs(path: Path, keyring: Keyring) -> None:
+    """A rewrap elsewhere does not stop the service: the missing key is looked for in the file."""
+    running = Keyring.load(path)
+    dek, wrapped = running.new_dek("sein", "p1")
+    keyring.with_new_kek("sein").save(path)
+    rewrapped = Keyring.load(path).rewrap_dek("sein", "p1", wrapped)
+    assert kek_version_of(rewrapped) == 2
+    assert running.unwrap_dek("sein", "p1", rewrapped) == dek
+
+
+def test_the_kek_that_seals_is_never_dropped(path: Path, keyring: Keyring) -> None:
+    """Only an older version goes; what stood under it is then said to lack its key."""
+    _, wrapped = keyring.new_dek("sein", "p1")
+    with pytest.raises(Conflict):
+        Keyring.drop_kek(path, "sein", 1)
+    keyring.with_new_kek("sein").save(path)
+    Keyring.drop_kek(path, "sein", 1)
+    loaded = Keyring.load(path)
+    assert loaded.kek_versions("sein") == (2,)
+    with pytest.raises(KeyMissing, match="kek/1"):
+        loaded.unwrap_dek("sein", "p1", wrapped)
+
+
+def test_a_file_that_became_unreadable_stops_new_keys(path: Path, keyring: Keyring, tmp_path: Path) -> None:
+    """Broken, or another installation's: a server's fault, so that messages wait, and what was loaded still opens."""
+    running = Keyring.load(path)
+    dek, wrapped = running.new_dek("sein", "p1")
+    Keyring.create(tmp_path / "other.json", ["sein"])
+    for content in (b"{}", (tmp_path / "other.json").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(KeyringUnreadable):
+            running.new_dek("sein", "p2")
+        assert running.unwrap_dek("sein", "p1", wrapped) == dek
