@@ -29,7 +29,7 @@ class _Line(msgspec.Struct):
 
 
 @click.command()
-@click.option("--explain", is_flag=True, help="Show each verdict for people: rules, words and context.")
+@click.option("--explain", is_flag=True, help="Show each verdict for people: rules, words, context and points.")
 @click.option(
     "--evaluate",
     "evaluation",
@@ -53,7 +53,7 @@ def screen(explain: bool, evaluation: TextIO | None, old_lexicon: Path | None) -
         _show_changes(Screener.load_from(old_lexicon), screener)
     else:
         for line, verdict in _verdicts(screener, _lines()):
-            click.echo(_explanation(line.text, verdict) if explain else msgspec.json.encode(verdict_json(verdict)))
+            click.echo(_explained(screener, line, verdict) if explain else msgspec.json.encode(verdict_json(verdict)))
 
 
 def _lines() -> Iterator[_Line]:
@@ -68,8 +68,11 @@ def _lines() -> Iterator[_Line]:
 
 def _verdicts(screener: Screener, lines: Iterable[_Line]) -> Iterator[tuple[_Line, Verdict]]:
     for line in lines:
-        markup = line.format == "html" or (not line.format and plainly_markup(line.text))
-        yield line, screener.screen(line.text, markup=markup, language=line.language)
+        yield line, screener.screen(line.text, markup=_markup(line), language=line.language)
+
+
+def _markup(line: _Line) -> bool:
+    return line.format == "html" or (not line.format and plainly_markup(line.text))
 
 
 def _show_changes(old: Screener, new: Screener) -> None:
@@ -89,6 +92,11 @@ def _conclusion(verdict: Verdict) -> str:
     said += ["urgent", *verdict.topics] if verdict.urgent else []
     said += ["alarm"] if verdict.alarm else []
     return " ".join(said)
+
+
+def _explained(screener: Screener, line: _Line, verdict: Verdict) -> str:
+    points = screener.second_opinion.explained(screener.reading(line.text, markup=_markup(line)))
+    return "\n".join([_explanation(line.text, verdict), *points])
 
 
 def _explanation(text: str, verdict: Verdict) -> str:

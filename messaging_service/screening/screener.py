@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
@@ -18,9 +18,11 @@ from messaging_service.screening.lexicon_files import packaged_folder, read_lexi
 from messaging_service.screening.markup import plainly_markup, visible_text
 from messaging_service.screening.matching import together
 from messaging_service.screening.numbers import Numbers
+from messaging_service.screening.points import Points, read_points, version_with_points
 from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
+from messaging_service.screening.second_opinion import OPINIONS, REFUSE, SecondOpinion
 from messaging_service.screening.sieve import Sieve
 from messaging_service.screening.spans import Spans
 from messaging_service.screening.terms import NUMBER, TermTable
@@ -51,11 +53,12 @@ class Look:
 class Screener:
     """Screens texts with one lexicon, all languages at once. Immutable after loading; safe to share."""
 
-    def __init__(self, lexicon: Lexicon, table: TermTable) -> None:
+    def __init__(self, lexicon: Lexicon, table: TermTable, points: Mapping[str, Points] | None = None) -> None:
         self.lexicon = lexicon
+        self.second_opinion = SecondOpinion(points or {})
         self._fold = table.fold_table
         self._sieve, self._finder = _compiled(lexicon, table)
-        self._refusing = frozenset(rule.id for rule in lexicon.rules if rule.refuses)
+        self._refusing = frozenset(rule.id for rule in lexicon.rules if rule.refuses) | {REFUSE}
         self._masked = _masked(lexicon.maskable)
         self._nothing = conclude((), self._refusing, lexicon.version)
 
@@ -77,7 +80,9 @@ class Screener:
         """
         with _uncollected():
             table = TermTable(one_to_one())
-            return cls(read_lexicon(folder, table), table)
+            lexicon = read_lexicon(folder, table)
+            lexicon = replace(lexicon, version=version_with_points(lexicon.version, folder))
+            return cls(lexicon, table, read_points(folder))
 
     def screen(self, text: str, *, markup: bool, language: str) -> Verdict:
         """Judge `text`; `markup` says that it is HTML (plain markup is noticed anyway).
@@ -86,6 +91,10 @@ class Screener:
         the stated language's findings come first in the verdict.
         """
         return self.judge(self.look(text, markup=markup), language)
+
+    def reading(self, text: str, *, markup: bool = False) -> Reading:
+        """`text` as the words and sentences that the rules and the points read."""
+        return plain_reading(self._copy(text, markup), self.lexicon.spelling)
 
     def look(self, text: str, *, markup: bool) -> Look:
         """The first half of `screen`: read `text` and find the rules that may match; short and never steep."""
@@ -98,10 +107,13 @@ class Screener:
     def judge(self, look: Look, language: str) -> Verdict:
         """The second half of `screen`: judge what may match, word by word."""
         matches = [match for reading, rules in look.readings if rules for match in self._matches(reading, rules)]
+        if matches:
+            matches = _own_language_first(_distinct(matches), self._language(look.readings[0][0], language))
+            matches = _passed_on(matches, Spans(quoted_spans(look.text)))
+        matches = self.second_opinion.on(matches, look.readings[0][0], self._refusing)
         if not matches:
             return self._nothing
-        matches = _own_language_first(_distinct(matches), self._language(look.readings[0][0], language))
-        matches = self._without_abuse(_passed_on(matches, Spans(quoted_spans(look.text))))
+        matches = self._without_abuse(matches)
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
 
@@ -121,7 +133,7 @@ class Screener:
             replace(match, context="abuse", counts=False, alarm=False)
             if match.kind == "urgency"
             and match.counts
-            and (threats.hold(match.start, match.end) or (abuse and match.topic == _SAFETY_NET))
+            and (threats.hold(match.start, match.end) or (abuse and _faint(match)))
             else match
             for match in matches
         ]
@@ -152,6 +164,10 @@ class Screener:
                 if match.counts and (match.alarm or not rule.alarm):
                     settled.add(place)
         return matches
+
+
+def _faint(match: Match) -> bool:
+    return match.topic == _SAFETY_NET or match.rule in OPINIONS
 
 
 def _at_their_keys(rules: Sequence[Rule], findings: Findings) -> Iterator[tuple[Rule, Hit]]:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 QUOTED = "quoted"
+OUTWEIGHED = "outweighed"
+"""The words around it speak so clearly against it that it does less: no alarm, or no refusal."""
 
 
 class Outcome(StrEnum):
@@ -50,8 +52,8 @@ class Verdict:
 
 
 def refuses(match: Match, refusing: frozenset[str]) -> bool:
-    """Whether `match` alone is a reason to refuse: it counts, its rule refuses, and it is not a quotation."""
-    return match.counts and match.rule in refusing and match.context != QUOTED
+    """Whether `match` alone is a reason to refuse: it counts, its rule refuses, neither a quotation nor outweighed."""
+    return match.counts and match.rule in refusing and match.context not in (QUOTED, OUTWEIGHED)
 
 
 def conclude(matches: tuple[Match, ...], refusing: frozenset[str], lexicon: str) -> Verdict:

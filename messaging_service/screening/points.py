@@ -1,0 +1,174 @@
+"""Points beside the rules: what the words of a message speak for, each a little, where no rule saw it or one saw wrong.
+
+A word has points in its sentence and points in the message. The sentence that speaks most strongly leads (a soft
+maximum, so that one sentence in a long, friendly message is heard), and the message adds the rest. All numbers stand in
+`lexicon/points_*.toml`, made by `deploy/points/fit.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from itertools import pairwise, repeat
+from math import exp, log
+from typing import Any
+
+import rtoml
+
+from messaging_service.screening.reading import Reading
+
+KINDS = ("urgency", "prohibited")
+STARTS, ENDS = (4, 6), (5,)
+SCALE = 10.0
+"""Points to one unit of log odds."""
+_LONG, _WIDTH, _STEP = 30, 24, 12
+_REMEMBERED = 20_000
+MOST = 60
+"""However long a message runs on, its own points never drown the sentence that leads."""
+
+_NOTHING = repeat(0j)
+
+Window = tuple[int, list[str]]
+"""The index of its first word, and its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The total of the words alone, and the first and last word of the window that speaks most strongly."""
+
+    total: float
+    first: int
+    last: int
+    window: Sequence[str]
+
+
+class Points:
+    """The points of one kind (urgency or prohibited). Its memory of words is bounded; safe to share."""
+
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        self.thresholds: Mapping[str, int] = written["thresholds"]
+        self._start: int = written["start"]
+        self.topics: dict[str, str] = {}
+        # one complex number holds both: real in the sentence, imaginary in the message; half the look-ups
+        self._terms: dict[str, complex] = {}
+        for topic, terms in written["words"].items():
+            for term, (sentence, message) in terms.items():
+                self.topics[term] = topic
+                self._terms[term] = complex(sentence, message)
+        self._pairs = {tuple(term.split(" ")): value for term, value in self._terms.items() if " " in term}
+        self._known = _Known(self._terms)
+
+    def weigh(self, windows: Sequence[Window]) -> Opinion:
+        """What the words of `windows` (one or more) speak for, without what the rules found."""
+        sums = [self._sum(words) for _, words in windows]
+        peak = max(range(len(sums)), key=lambda at: sums[at].real)
+        highest = sums[peak].real
+        lead = highest + SCALE * log(sum([exp((one.real - highest) / SCALE) for one in sums]))
+        first, words = windows[peak]
+        rest = max(-MOST, min(MOST, sum([one.imag for one in sums])))
+        total = self._start + lead + rest
+        return Opinion(total, first, first + len(words) - 1, words)
+
+    def reasons(self, window: Sequence[str]) -> list[tuple[str, int]]:
+        """Each term of `window` that has points, with both its points together, the strongest first."""
+        found = {term: self._terms[term] for term in terms_of(window) if term in self._terms}
+        told = [(term, round(value.real + value.imag)) for term, value in found.items()]
+        return sorted(told, key=lambda entry: (-abs(entry[1]), entry[0]))
+
+    def topic(self, window: Sequence[str], otherwise: str) -> str:
+        """The topic whose words speak most strongly in `window`."""
+        sums: dict[str, int] = {}
+        for term, points in self.reasons(window):
+            if points > 0 and self.topics[term] != ORDINARY:
+                sums[self.topics[term]] = sums.get(self.topics[term], 0) + points
+        return max(sums, key=lambda topic: sums[topic]) if sums else otherwise
+
+    def _sum(self, words: Sequence[str]) -> complex:
+        pairs = sum(map(self._pairs.get, pairwise(words), _NOTHING), 0j)
+        return sum(map(self._known.__getitem__, set(words)), pairs)
+
+
+class _Known(dict[str, complex]):
+    """What each word is worth with its pieces, reckoned once and remembered up to a limit."""
+
+    def __init__(self, terms: Mapping[str, complex]) -> None:
+        self.terms = terms
+
+    def __missing__(self, word: str) -> complex:
+        """Reckon `word`."""
+        value = sum([self.terms.get(piece, 0j) for piece in pieces(word)], 0j)
+        if len(self) < _REMEMBERED:
+            self[word] = value
+        return value
+
+
+ORDINARY = "ordinary"
+
+
+def read_points(folder: Traversable) -> dict[str, Points]:
+    """The points of each kind that `folder` holds; an older lexicon may have none.
+
+    Raises:
+        KeyError: a file lacks a table.
+    """
+    files = {kind: folder / f"points_{kind}.toml" for kind in KINDS}
+    return {kind: Points(rtoml.loads(file.read_text("utf-8"))) for kind, file in files.items() if file.is_file()}
+
+
+def version_with_points(version: str, folder: Traversable) -> str:
+    """`version` of the rules together with the content of the points, so that either changes it."""
+    contents = [file.read_bytes() for kind in KINDS if (file := folder / f"points_{kind}.toml").is_file()]
+    if not contents:
+        return version
+    return hashlib.sha256(b"\0".join([version.encode(), *contents])).hexdigest()[:12]
+
+
+def windows_of(reading: Reading) -> list[Window]:
+    """The sentences of `reading`, each once; one that runs on is cut into pieces that overlap."""
+    windows: list[Window] = []
+    first = 0
+    for sentence in reading.sentences():
+        words = sentence.split()
+        if words:
+            windows += _pieces_of(first, words)
+        first += len(words)
+    return list({tuple(words): (at, words) for at, words in windows}.values()) or [(0, ["."])]
+
+
+def _pieces_of(first: int, words: list[str]) -> list[Window]:
+    words = [shown_number(word) if word[0].isdigit() else word for word in words]
+    if len(words) <= _LONG:
+        return [(first, words)]
+    return [(first + at, words[at : at + _WIDTH]) for at in range(0, len(words) - _STEP // 2, _STEP)]
+
+
+def terms_of(words: Sequence[str]) -> Iterator[str]:
+    """Every term that may have points in a window: words, their pieces, and pairs of neighbours."""
+    for word in dict.fromkeys(words):
+        yield from pieces(word)
+    for before, after in pairwise(words):
+        yield f"{before} {after}"
+
+
+def pieces(word: str) -> list[str]:
+    """`word` itself, and for a long one its beginnings and endings, as the rules write them: `begin*`, `*einde`."""
+    if len(word) < 5 or not word.isalpha():
+        return [word]
+    starts = [f"{word[:size]}*" for size in STARTS if len(word) > size]
+    return [word, *starts, *[f"*{word[-size:]}" for size in ENDS if len(word) > size]]
+
+
+def shown_number(word: str) -> str:
+    """A number by its size, as the points write it: `#38`, `#39+`, `#10+`; any other word as it is."""
+    try:
+        value = float(word)
+    except ValueError:
+        return word
+    if 38 <= value <= 43:
+        return "#38" if value < 38.5 else "#39+"
+    if "." in word:
+        return "#dec"
+    steps = [(10, f"#{value:.0f}"), (20, "#10+"), (50, "#20+")]
+    return next((name for limit, name in steps if value < limit), "#50+")

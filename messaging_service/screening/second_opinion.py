@@ -1,0 +1,76 @@
+"""The second opinion: the points add what no rule found, and outweigh what one found in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from messaging_service.screening.points import Opinion, Points, windows_of
+from messaging_service.screening.reading import Reading
+from messaging_service.screening.verdict import OUTWEIGHED, Match, refuses
+
+NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
+OPINIONS = frozenset([NOTICE, REFUSE, CAUTION])
+_SHOWN = 10
+_OTHERWISE = {"urgency": "general", "prohibited": "insulting"}
+
+
+class SecondOpinion:
+    """Weighs a reading by the points of each kind; without points it leaves every finding as it is."""
+
+    def __init__(self, points: Mapping[str, Points]) -> None:
+        self.points = points
+
+    def on(self, matches: list[Match], reading: Reading, refusing: frozenset[str]) -> list[Match]:
+        """`matches` of the rules, corrected by the words of `reading`; `refusing` names the rules that refuse."""
+        if not self.points:
+            return matches
+        windows = windows_of(reading)
+        urgency, prohibited = self.points["urgency"], self.points["prohibited"]
+        matches = self._urgency(matches, urgency, urgency.weigh(windows), reading)
+        return self._prohibited(matches, prohibited, prohibited.weigh(windows), reading, refusing)
+
+    def explained(self, reading: Reading) -> list[str]:
+        """A line for each kind: the total, and the words of the leading sentence that spoke most for and against."""
+        lines = []
+        for kind, points in self.points.items():
+            opinion = points.weigh(windows_of(reading))
+            spoke = [f"{term} {value:+d}" for term, value in points.reasons(opinion.window)[:_SHOWN]]
+            lines.append(f"  points for {kind}: {opinion.total:+.0f} ({', '.join(spoke) or 'no word has points'})")
+        return lines
+
+    def _urgency(self, matches: list[Match], points: Points, opinion: Opinion, reading: Reading) -> list[Match]:
+        found = [match for match in matches if match.kind == "urgency" and match.counts]
+        paged = any(match.alarm for match in found)
+        total, limit = opinion.total, points.thresholds
+        if found and total < limit["notice_kept"]:
+            return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
+        if paged and total < limit["alarm_kept"]:
+            return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
+        alarm = total >= limit["alarm_alone"]
+        if (alarm and not paged) or (total >= limit["notice_alone"] and not found):
+            return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
+        return matches
+
+    def _prohibited(
+        self, matches: list[Match], points: Points, opinion: Opinion, reading: Reading, refusing: frozenset[str]
+    ) -> list[Match]:
+        read = [match for match in matches if match.kind == "prohibited"]
+        found = [match for match in read if match.counts]
+        total, limit = opinion.total, points.thresholds
+        if any(refuses(match, refusing) for match in found):
+            if total >= limit["refuse_kept"]:
+                return matches
+            return [replace(m, context=OUTWEIGHED) if refuses(m, refusing) else m for m in matches]
+        # where a rule saw a quotation or somebody else's words, the points cannot know better
+        if total >= limit["refuse_alone"] and not read:
+            return [*matches, _match(REFUSE, "prohibited", points, opinion, reading)]
+        if total >= limit["caution_alone"] and not found:
+            return [*matches, _match(CAUTION, "prohibited", points, opinion, reading)]
+        return matches
+
+
+def _match(rule: str, kind: str, points: Points, opinion: Opinion, reading: Reading, *, alarm: bool = False) -> Match:
+    start, end = reading.typed_span(opinion.first, opinion.last)
+    topic = points.topic(opinion.window, _OTHERWISE[kind])
+    return Match(rule, kind, topic, start, end, "", counts=True, alarm=alarm)

@@ -1,0 +1,145 @@
+"""The points beside the rules: what single words speak for, and where they correct a rule."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from messaging_service.screening.lexicon_files import packaged_folder
+from messaging_service.screening.points import KINDS, Points, pieces, shown_number, windows_of
+from messaging_service.screening.screener import Screener
+from messaging_service.screening.verdict import Outcome, Verdict
+
+_URGENCY = """start = 0
+[thresholds]
+notice_alone = 20
+notice_kept = -40
+alarm_alone = 40
+alarm_kept = -10
+[words.eye]
+zwabber = [25, 0]
+"blauw zwabber" = [20, 0]
+[words.ordinary]
+recept = [-30, -15]
+afspraak = [-60, 0]
+"""
+_PROHIBITED = """start = 0
+[thresholds]
+caution_alone = 10
+refuse_alone = 20
+refuse_kept = -10
+[words.hateful]
+flapdrol = [30, 0]
+zemel = [12, 0]
+[words.ordinary]
+bedankt = [-40, 0]
+"""
+_RULES = """kind = "{}"
+topic = "{}"
+[[rule]]
+id = "one"
+parts = ["{}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def screener(tmp_path_factory: pytest.TempPathFactory) -> Screener:
+    """A lexicon of two rules and a few words with points."""
+    folder = tmp_path_factory.mktemp("lexicon")
+    (folder / "nl").mkdir()
+    (folder / "nl" / "urgency_eye.toml").write_text(_RULES.format("urgency", "eye", "kwabbel"), "utf-8")
+    (folder / "nl" / "prohibited_hateful.toml").write_text(_RULES.format("prohibited", "hateful", "prutsel"), "utf-8")
+    (folder / "points_urgency.toml").write_text(_URGENCY, "utf-8")
+    (folder / "points_prohibited.toml").write_text(_PROHIBITED, "utf-8")
+    return Screener.load_from(folder)
+
+
+def _screen(screener: Screener, text: str) -> Verdict:
+    return screener.screen(text, markup=False, language="nl")
+
+
+def test_words_raise_a_notice_where_no_rule_did(screener: Screener) -> None:
+    """High points show the notice with the topic of the words, and name the sentence that led."""
+    verdict = _screen(screener, "Goedendag. Alles zwabber hier.")
+    (match,) = verdict.matches
+    assert (verdict.urgent, verdict.alarm, verdict.topics) == (True, False, ("eye",))
+    assert (match.rule, match.start) == ("points.notice", 11)
+
+
+def test_a_pair_of_words_may_raise_the_alarm(screener: Screener) -> None:
+    """Two neighbours have points of their own, and enough of them page."""
+    assert _screen(screener, "het is blauw zwabber").alarm
+    assert not _screen(screener, "blauw is zwabber").alarm
+
+
+def test_words_against_silence_the_alarm_of_a_rule_first(screener: Screener) -> None:
+    """Points against take the alarm, and only very many take the notice."""
+    plain, doubted, against = (
+        _screen(screener, text) for text in ("kwabbel", "kwabbel. recept", "kwabbel recept, kwabbel afspraak")
+    )
+    assert (plain.urgent, plain.alarm) == (True, True)
+    assert (doubted.urgent, doubted.alarm) == (True, False)
+    assert (against.urgent, against.alarm) == (False, False)
+    assert {match.context for match in against.matches} == {"outweighed"}
+
+
+def test_points_refuse_mark_or_let_a_text_through(screener: Screener) -> None:
+    """Abuse that no rule knows is refused or marked by its points; a lone rule is outweighed into a mark."""
+    assert _screen(screener, "wat een flapdrol").outcome is Outcome.REFUSE
+    assert _screen(screener, "wat een zemel").outcome is Outcome.CAUTION
+    assert _screen(screener, "wat een prutsel").outcome is Outcome.REFUSE
+    assert _screen(screener, "bedankt voor dat prutsel").outcome is Outcome.CAUTION
+
+
+def test_an_emergency_of_a_rule_beside_abuse_of_points_is_delivered(screener: Screener) -> None:
+    """What a rule of urgency marks is never refused, whatever the points say (terms article 3.7)."""
+    verdict = _screen(screener, "flapdrol. kwabbel")
+    assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (True, True, Outcome.CAUTION)
+
+
+def test_a_long_message_does_not_drown_its_sentence(screener: Screener) -> None:
+    """Hundreds of sentences against, each repeated or not, take no more than a bounded number of points."""
+    endless = "".join(f"recept nummer {at} graag. " for at in range(200))
+    assert not _screen(screener, endless).urgent
+    opinion = screener.second_opinion.points["urgency"].weigh(windows_of(screener.reading(endless + "zwabber")))
+    assert opinion.total > -40
+
+
+def test_words_are_taken_to_pieces_as_the_rules_write_them() -> None:
+    """Beginnings and endings of long words, and numbers by their size."""
+    assert pieces("benauwdheid") == ["benauwdheid", "bena*", "benauw*", "*dheid"]
+    assert pieces("pijn") == ["pijn"]
+    assert [shown_number(word) for word in ("39.5", "38.2", "5", "0.4", "12", "112", "2e")] == [
+        "#39+",
+        "#38",
+        "#5",
+        "#dec",
+        "#10+",
+        "#50+",
+        "2e",
+    ]
+
+
+def test_a_changed_point_changes_the_version(tmp_path: Path) -> None:
+    """The lexicon version in a verdict covers the points too."""
+    with_points = tmp_path / "lexicon"
+    shutil.copytree(str(packaged_folder()), with_points)
+    before = Screener.load_from(with_points).lexicon.version
+    file = with_points / "points_urgency.toml"
+    file.write_text(file.read_text("utf-8").replace("start = ", "start = 1", 1), "utf-8")
+    assert Screener.load_from(with_points).lexicon.version != before
+
+
+def test_the_shipped_points_are_few_sorted_and_whole() -> None:
+    """Each file of points loads, its words stand in order within a topic, and no word has nothing to say."""
+    for kind in KINDS:
+        lines = (packaged_folder() / f"points_{kind}.toml").read_text("utf-8").splitlines()
+        groups = "\n".join(lines).split("\n\n[words.")[1:]
+        assert groups
+        for group in groups:
+            terms = [line for line in group.splitlines()[1:] if line]
+            assert terms == sorted(terms)
+            assert not [term for term in terms if term.endswith("[0, 0]")]
+        assert isinstance(Screener.load().second_opinion.points[kind], Points)
