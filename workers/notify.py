@@ -12,5 +12,10 @@ _AT_ONCE = 16
 
 def stations(parts: Parts) -> list[Station]:
     """A station per tenant: a portal that hangs delays nobody else's."""
-    notify = Notify(parts.webhooks())
-    return [Station(notify_queue(id), notify, _AT_ONCE, parts.broker.ping, id) for id in parts.tenants]
+    notify = Notify(parts.webhooks(), parts.threads)
+
+    async def both_answer() -> None:
+        await parts.broker.ping()
+        await parts.store.ping()
+
+    return [Station(notify_queue(id), notify, _AT_ONCE, both_answer, id) for id in parts.tenants]

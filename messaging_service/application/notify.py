@@ -9,6 +9,7 @@ import msgspec
 
 from messaging_service.application.codec import Outgoing, read_event
 from messaging_service.application.ports import Envelope, PortalWebhook
+from messaging_service.application.threads import Threads
 from messaging_service.domain.errors import MessageFault, WebhookDown
 from messaging_service.domain.events import (
     MessageEscalated,
@@ -48,13 +49,15 @@ _KINDS = {
 class Notify:
     """The use case of the notify step. The event id is the same at every try, so a portal can drop repeats."""
 
-    def __init__(self, webhooks: Mapping[str, PortalWebhook]) -> None:
+    def __init__(self, webhooks: Mapping[str, PortalWebhook], threads: Threads) -> None:
         self._webhooks = webhooks
+        self._threads = threads
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
-        """Post the event to the portal's webhook.
+        """Post the event to the portal's webhook; with `private` where the patient alone may be told.
 
         Raises:
+            StoreDown: whether it is private cannot be seen.
             MessageFault: the portal does not take it now; the delay ladder tries again.
         """
         kind = _KINDS.get(envelope.kind)
@@ -65,7 +68,10 @@ class Notify:
         if webhook is None:
             return []
         at: int = getattr(event, kind.when)
-        data = {"message": event.message, "thread": event.thread}
+        data: dict[str, str | bool] = {"message": event.message, "thread": event.thread}
+        thread = await self._threads.thread(event.thread)
+        if thread is None or thread.private is not False:  # not stored yet: not known to be anybody else's to see
+            data["private"] = True
         body = msgspec.json.encode({"type": kind.name, "timestamp": at, "data": data})
         id = f"{kind.name}.{event.message}" + (f".{at}" if kind.again else "")
         try:

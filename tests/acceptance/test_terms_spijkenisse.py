@@ -267,6 +267,9 @@ def test_article_5_2_private_to_the_patient(smc: Hospital) -> None:
     assert patient.ask("PUT", "/v1/threads/{id}/privacy", {"private": False}, id=private).status == 200
     assert representative.get("/v1/threads/{id}", id=private).status == 200
     assert smc.read_by_epd(private)
+    until(lambda: {shared, private} <= set(smc.portal_told()))
+    assert smc.portal_told()[private].get("private")
+    assert "private" not in smc.portal_told()[shared]
 
 
 def test_article_7_what_is_entered_becomes_part_of_the_record(smc: Hospital) -> None:

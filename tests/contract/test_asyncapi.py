@@ -11,9 +11,12 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft7Validator
 
+from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application.codec import outgoing
+from messaging_service.application.collections import THREADS
 from messaging_service.application.notify import Notify
 from messaging_service.application.ports import PortalWebhook
+from messaging_service.application.threads import Threads
 from messaging_service.application.topology import topology
 from messaging_service.domain import events
 from messaging_service.domain.message import Lane
@@ -154,10 +157,14 @@ class Portal(PortalWebhook):
         self.told.append((event_id, body))
 
 
-async def test_what_the_portal_is_told() -> None:
-    """Of each event on the notify queue the portal is told in the words that are described, and of no other."""
-    portal = Portal()
-    notify = Notify({"sein": portal})
+async def test_what_the_portal_is_told(tmp_path: Path) -> None:
+    """Of each event on the notify queue the portal is told in the words that are described, and of no other.
+
+    What is of a thread that is not stored is for the patient alone.
+    """
+    portal, store = Portal(), SqliteDocuments(tmp_path / "documents.sqlite")
+    await store.open([THREADS])
+    notify = Notify({"sein": portal}, Threads(store))
     for event in EVENTS:
         if "notify.sein" in _queues_of(event):
             assert await notify(outgoing("notify.sein", event).envelope) == []
@@ -168,6 +175,8 @@ async def test_what_the_portal_is_told() -> None:
         assert DESCRIPTION.errors(json.loads(body), message["payload"]) == []
         assert DESCRIPTION.errors(event_id, ids) == []
     assert {json.loads(body)["type"] for _, body in portal.told} == set(described)
+    assert all(json.loads(body)["data"]["private"] for _, body in portal.told)
+    await store.close()
 
 
 def test_what_was_published(service: HttpService) -> None:

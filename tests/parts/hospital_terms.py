@@ -5,6 +5,7 @@ The clock stands at noon on 1 March 2027 and moves when a test says so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,6 +152,11 @@ class Hospital:
     def alarms(self) -> int:
         """How many alarms on-call was told."""
         return sum(path == "/on-call" for path, _, _ in self.service.webhooks)
+
+    def portal_told(self) -> dict[str, dict[str, Any]]:
+        """The first event that the portal was told of each message: its data."""
+        posts = [json.loads(body)["data"] for path, _, body in self.service.webhooks if path == "/portal"]
+        return {data["message"]: data for data in reversed(posts)}
 
     def access_log(self, account: str) -> list[Document]:
         """What was written down of the patient's data."""
