@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from messaging_service.application.accounts import Private
-from messaging_service.domain.account import Account, AccountState
+from messaging_service.domain.account import Account, AccountState, lapsed
 from messaging_service.domain.representative import Kind, Representative, Standing
 from messaging_service.tenants import Tenant
 
@@ -40,6 +40,7 @@ class AccountView:
 def view(tenant: Tenant, account: Account, private: Private, at: int) -> AccountView:
     """The account at `at`; representatives that ended are left out."""
     rules = tenant.account_rules
+    account = lapsed(account, rules, at)  # what the clock closed looks closed before anybody has written that down
 
     def shown(each: Representative) -> RepresentativeView:
         standing = each.standing(at, private.born_on, tenant.zone)
@@ -54,7 +55,7 @@ def view(tenant: Tenant, account: Account, private: Private, at: int) -> Account
         state=account.state(rules, at),
         opened_at=account.opened_at,
         closing_on=account.closing_on(rules),
-        closed_at=account.closed_at or (account.closes_at(rules) if account.closes_at(rules) <= at else 0),
+        closed_at=account.closed_at,
         closed_because=account.closed_because,
         representatives=tuple(each for each in every if each.standing is not Standing.ENDED),
     )

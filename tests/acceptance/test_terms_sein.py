@@ -157,7 +157,7 @@ def test_an_urgent_message_of_whom_the_terms_refuse(sein: Hospital) -> None:
     refused = representative.write(URGENT)
     assert kind(refused) == "not-representative"
     assert "Wacht niet op antwoord" in refused.json["notice"]["text"]
-    until(lambda: sein.alarms() >= before + 4)
+    until(lambda: sein.alarms() >= before + 3)  # what one writer is refused again is counted with the first alarm
 
 
 def test_article_4_1_closed_at_most_four_weeks_after_the_end_of_care(sein: Hospital) -> None:
