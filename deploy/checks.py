@@ -22,6 +22,8 @@ IN_PARALLEL = ("--numprocesses", "2", "--dist", "loadgroup")
 """One process a core of a small machine. Tests that share servers stay in one process."""
 PARTS = (
     ("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server", "apt-get install rabbitmq-server"),
+    ("/usr/bin/node", "apt-get install nodejs npm"),
+    (str(ROOT / "tests/parts/npm/node_modules/node-hl7-server"), "npm ci --ignore-scripts --prefix tests/parts/npm"),
     (str(_BIN / "nx-27017"), "deploy/test makes it; remove .venv and run it again"),
 )
 

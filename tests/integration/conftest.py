@@ -17,6 +17,7 @@ from messaging_service.config import load_tenants
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.epd.policy import AckPolicy
 from messaging_service.tenants import AccountRules, Portal, Tenant
+from tests.parts.certificate import self_signed
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from tests.parts.service import DEFERRAL_MS, LADDER_MS, MovedClock, Service
 from workers import runner, settling
@@ -82,3 +83,9 @@ async def service(tmp_path: Path, tenants: dict[str, Tenant], quick: None) -> As
     yield Service(store, broker, tenants, keyring, MovedClock())
     await broker.close()
     await store.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    return self_signed(tmp_path_factory.mktemp("tls"))
