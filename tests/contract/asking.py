@@ -113,6 +113,11 @@ def an_account(service: HttpService) -> str:
     return _opened(service, secrets.token_hex(8)).id
 
 
+def an_account_of(service: HttpService, number: str) -> str:
+    """The id of the account of the patient of spijkenisse's with that number."""
+    return _opened(service, number).id
+
+
 def a_representative(service: HttpService) -> str:
     """The id of the owner's parent, who the owner, of 13, may allow to write."""
     return _with_parent(service, OWNER)[1]

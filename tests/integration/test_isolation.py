@@ -6,6 +6,7 @@ tests/contract/asking.py says how to have something of somebody's.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from tests.contract.asking import (
     OWNER,
     Operation,
     a_message,
+    an_account_of,
     operations,
     patient,
     staff,
@@ -37,6 +39,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
     """The whole service, shared by the tests of this file."""
     with http_service(tmp_path_factory.mktemp("service")) as running:
         yield running
+
+
+FOR_EVERYBODY_LOGGED_IN = {"GET /v1/compose-notice"}
+"""What says nothing of anybody."""
+WHILE_BLOCKED = FOR_EVERYBODY_LOGGED_IN | {
+    "GET /v1/terms",
+    "GET /v1/account",
+    "DELETE /v1/account",
+    "POST /v1/account/misuse-reports",
+}
+"""What somebody who is blocked may still do: see that it is so, report misuse, and leave."""
 
 
 def each(operations: list[Operation]) -> pytest.MarkDecorator:
@@ -62,6 +75,18 @@ def test_without_a_token(service: HttpService, operation: Operation) -> None:
     kind = service.issuers if operation.scope is None else service.staff
     claims = {"patient_number": OWNER, "role": Role.OPS, "scope": operation.scope}
     for token in ("", kind["spijkenisse"].token("somebody", hours=-1, **claims)):
+        assert problem(operation.ask(service, token)) == (401, "unauthenticated")
+
+
+@each(EVERY)
+def test_in_anothers_name(service: HttpService, operation: Operation) -> None:
+    """A token in the right issuer's name that the other hospital, or the other kind of issuer, has signed: 401."""
+    own, others = service.issuers, service.staff
+    if operation.scope is not None:
+        own, others = others, own
+    claims = {"patient_number": OWNER, "role": Role.OPS, "scope": operation.scope}
+    for signer in (own["sein"], others["spijkenisse"]):
+        token = signer.token("somebody", iss=own["spijkenisse"].name, **claims)
         assert problem(operation.ask(service, token)) == (401, "unauthenticated")
 
 
@@ -125,6 +150,28 @@ def test_ids_of_others(service: HttpService, operation: Operation) -> None:
         assert problem(answer) == (404, "not-found")
         assert not any(id.encode() in answer.body for id in ids.values())
     assert operation.ask(service, who_may(service, operation), ids).status < 300
+
+
+@each([operation for operation in FOR_PATIENTS if operation.name not in FOR_EVERYBODY_LOGGED_IN])
+def test_a_representative_whom_nobody_registered(service: HttpService, operation: Operation) -> None:
+    """Who acts for the owner by the token alone is refused whatever they ask for."""
+    ids = things_of_the_owner(service, operation) if operation.places else None
+    answer = operation.ask(service, patient(service, OWNER, act={"sub": secrets.token_hex(8)}), ids)
+    assert answer.status == 403, answer
+    assert MARK.encode() not in answer.body
+
+
+@each([operation for operation in FOR_PATIENTS if operation.name not in WHILE_BLOCKED])
+def test_a_blocked_account(service: HttpService, operation: Operation) -> None:
+    """Who is blocked reads and writes nothing, from the next request on, though the token goes on to hold."""
+    ids = things_of_the_owner(service, operation) if operation.places else None
+    number = secrets.token_hex(8)
+    account = an_account_of(service, number)
+    token = patient(service, number)
+    moderator = staff(service, Role.MODERATOR, Scope.BLOCK_ACCOUNTS)
+    path = f"/v1/accounts/{account}/block"
+    assert service.send("PUT", path, token=moderator).status < 300
+    assert problem(operation.ask(service, token, ids)) == (403, "account-blocked")
 
 
 @each(LISTS)
