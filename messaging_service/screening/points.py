@@ -28,6 +28,9 @@ _REMEMBERED = 20_000
 MOST = 60
 """However long a message runs on, its own points never drown the sentence that leads."""
 
+MOST_BY_OTHERS, _LEAST_BY_OTHERS = 12, 4
+"""A thousand sentences that say nothing do not add up to one that does: they add no more than the leading one says."""
+
 _NOTHING = repeat(0j)
 
 Window = tuple[int, list[str]]
@@ -65,7 +68,8 @@ class Points:
         sums = [self._sum(words) for _, words in windows]
         peak = max(range(len(sums)), key=lambda at: sums[at].real)
         highest = sums[peak].real
-        lead = highest + SCALE * log(sum([exp((one.real - highest) / SCALE) for one in sums]))
+        others = SCALE * log(sum([exp((one.real - highest) / SCALE) for one in sums]))
+        lead = highest + min(others, max(_LEAST_BY_OTHERS, min(highest, MOST_BY_OTHERS)))
         first, words = windows[peak]
         rest = max(-MOST, min(MOST, sum([one.imag for one in sums])))
         total = self._start + lead + rest
@@ -149,13 +153,14 @@ def terms_of(words: Sequence[str]) -> Iterator[str]:
     for word in dict.fromkeys(words):
         yield from pieces(word)
     for before, after in pairwise(words):
-        yield f"{before} {after}"
+        if pieces(before) and pieces(after):
+            yield f"{before} {after}"
 
 
 def pieces(word: str) -> list[str]:
     """`word` itself, and for a long one its beginnings and endings, as the rules write them: `begin*`, `*einde`."""
     if len(word) < 5 or not word.isalpha():
-        return [word]
+        return [] if len(word) == 1 and word.isalpha() and word != "u" else [word]  # a letter alone says nothing
     starts = [f"{word[:size]}*" for size in STARTS if len(word) > size]
     return [word, *starts, *[f"*{word[-size:]}" for size in ENDS if len(word) > size]]
 

@@ -43,7 +43,7 @@ class SecondOpinion:
         found = [match for match in matches if match.kind == "urgency" and match.counts]
         paged = any(match.alarm for match in found)
         total, limit = opinion.total, points.thresholds
-        if found and total < limit["notice_kept"]:
+        if found and not paged and total < limit["notice_kept"]:  # what a rule would page for keeps its notice
             return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
         if paged and total < limit["alarm_kept"]:
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
