@@ -99,7 +99,7 @@ def rewrap_keys(tenant: str) -> None:
 def retire_kek(tenant: str, version: int) -> None:
     """Delete KEK VERSION of TENANT from the keyring; refused while any patient's key stands under it."""
     path = load_settings().keyring
-    held = private_file.read(path)
+    held = Keyring.load(path)
 
     async def use(parts: Parts) -> None:
         rewrap = _rewrap(parts)
@@ -108,7 +108,7 @@ def retire_kek(tenant: str, version: int) -> None:
         try:
             await rewrap.require_unused(tenant, version)
         except Conflict:  # a process that had not seen the newer version made a patient meanwhile
-            private_file.replace(path, lambda _: held)
+            held.put_back_kek(path, tenant, version)
             raise
 
     with_parts(use)

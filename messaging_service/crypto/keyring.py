@@ -111,6 +111,21 @@ class Keyring:
 
         private_file.replace(path, without)
 
+    def put_back_kek(self, path: Path, tenant: str, version: int) -> None:
+        """Put a KEK version that this keyring holds back into the file that it was dropped from; all else there stays.
+
+        Raises:
+            SettingInvalid: there is no readable keyring, or the file cannot be replaced (a mounted secret).
+        """
+        kek = self._keks(tenant)[version]
+
+        def with_it(content: bytes) -> bytes:
+            keys = key_file.parse(content)
+            versions = {**keys.tenants.get(tenant, {}), version: kek}
+            return key_file.render(Keys(keys.transit, keys.lookup, keys.ids, {**keys.tenants, tenant: versions}))
+
+        private_file.replace(path, with_it)
+
     def save(self, path: Path) -> None:
         """Put this keyring in the place of the one in that file, which it must contain; idempotent.
 
@@ -177,6 +192,10 @@ class Keyring:
         HMAC-SHA256: a bare hash of a nine-digit number would be undone by trying them all.
         """
         return hmac.digest(self._keys.lookup, framed(LABEL_LOOKUP, tenant, *parts), "sha256").hex()
+
+    def pseudonym(self, tenant: str, subject: str) -> str:
+        """What somebody is called in the access log and the registers: the same in all of them, and nobody's name."""
+        return self.digest(tenant, "actor", subject)
 
     def message_id(self, tenant: str, patient: str, idempotency_key: str | None, fields_digest: bytes) -> str:
         """An id of 26 characters: always the same for the same four arguments, or random without a key.

@@ -277,3 +277,16 @@ def test_a_file_that_became_unreadable_stops_new_keys(path: Path, keyring: Keyri
         with pytest.raises(KeyringUnreadable):
             running.new_dek("sein", "p2")
         assert running.unwrap_dek("sein", "p1", wrapped) == dek
+
+
+def test_a_kek_put_back_leaves_what_came_meanwhile(path: Path, keyring: Keyring) -> None:
+    """A version dropped too early opens again, and a KEK made in between is still there."""
+    dek, wrapped = keyring.new_dek("sein", "p1")
+    keyring.with_new_kek("sein").save(path)
+    held = Keyring.load(path)
+    Keyring.drop_kek(path, "sein", 1)
+    Keyring.load(path).with_new_kek("sein").save(path)
+    held.put_back_kek(path, "sein", 1)
+    loaded = Keyring.load(path)
+    assert loaded.kek_versions("sein") == (1, 2, 3)
+    assert loaded.unwrap_dek("sein", "p1", wrapped) == dek
