@@ -24,7 +24,16 @@ import scipy.sparse as sparse
 from scipy.optimize import minimize
 
 from messaging_service.screening.evaluate import read_rows
-from messaging_service.screening.points import KINDS, MOST, ORDINARY, SCALE, terms_of, windows_of
+from messaging_service.screening.points import (
+    KINDS,
+    LEAST_BY_OTHERS,
+    MOST,
+    MOST_BY_OTHERS,
+    ORDINARY,
+    SCALE,
+    terms_of,
+    windows_of,
+)
 from messaging_service.screening.screener import Screener
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,14 +98,13 @@ class Fit:
     """Weights of the terms that at least `LEAST_TEXTS` of the texts hold."""
 
     def __init__(self, kind: str, chosen: list[Text]) -> None:
-        weighed = chosen
-        held = Counter(t for text in weighed for t in {t for words in text.windows for t in terms_of(words)})
+        held = Counter(t for text in chosen for t in {t for words in text.windows for t in terms_of(words)})
         self.at = {t: i for i, t in enumerate(sorted(t for t, count in held.items() if count >= LEAST_TEXTS))}
         size = np.array([0.5 if "*" in t else 0.7 if " " in t else 1.0 for t in self.at])
-        labels = np.array([1.0 if text.positive else -1.0 for text in weighed])
-        counts = np.array([0.5 if text.lent else 1.0 for text in weighed]) * STRENGTH[kind]
+        labels = np.array([1.0 if text.positive else -1.0 for text in chosen])
+        counts = np.array([0.5 if text.lent else 1.0 for text in chosen]) * STRENGTH[kind]
         self.sentence, self.message, self.start = _fitted(
-            *self.table(weighed), labels, counts, size, MESSAGE_SHARE[kind]
+            *self.table(chosen), labels, counts, size, MESSAGE_SHARE[kind]
         )
 
     def table(self, chosen: list[Text]) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -112,7 +120,12 @@ class Fit:
 
     def totals(self, chosen: list[Text]) -> np.ndarray:
         table, bag = self.table(chosen)
-        lead, _ = _soft_maximum(table @ self.sentence, bag)
+        scores = table @ self.sentence
+        lead, _ = _soft_maximum(scores, bag)
+        highest = np.full(bag[-1] + 1, -np.inf)
+        np.maximum.at(highest, bag, scores)
+        most = np.clip(highest, LEAST_BY_OTHERS / SCALE, MOST_BY_OTHERS / SCALE)
+        lead = np.minimum(lead, highest + most)
         rest = np.clip(np.bincount(bag, table @ self.message), -MOST / SCALE, MOST / SCALE)
         return lead + rest + self.start
 
@@ -162,6 +175,8 @@ def show(kind: str, chosen: list[Text]) -> None:
         mine = (sight >= 0) & np.array([name in (text.author, "all") for text in chosen])
         for step, found in STEPS[kind].items():
             fires = np.where(sight >= found, words >= limits[f"{step}_kept"], words >= limits[f"{step}_alone"])
+            if step == "notice":
+                fires |= sight == STEPS[kind]["alarm"]  # what a rule would page for keeps its notice
             hits, clear = fires[mine & positive], ~fires[mine & ~positive]
             rules = (sight >= found)[mine & positive], ~(sight >= found)[mine & ~positive]
             print(

@@ -28,7 +28,7 @@ _REMEMBERED = 20_000
 MOST = 60
 """However long a message runs on, its own points never drown the sentence that leads."""
 
-MOST_BY_OTHERS, _LEAST_BY_OTHERS = 12, 4
+MOST_BY_OTHERS, LEAST_BY_OTHERS = 12, 4
 """A thousand sentences that say nothing do not add up to one that does: they add no more than the leading one says."""
 
 _NOTHING = repeat(0j)
@@ -69,7 +69,7 @@ class Points:
         peak = max(range(len(sums)), key=lambda at: sums[at].real)
         highest = sums[peak].real
         others = SCALE * log(sum([exp((one.real - highest) / SCALE) for one in sums]))
-        lead = highest + min(others, max(_LEAST_BY_OTHERS, min(highest, MOST_BY_OTHERS)))
+        lead = highest + min(others, max(LEAST_BY_OTHERS, min(highest, MOST_BY_OTHERS)))
         first, words = windows[peak]
         rest = max(-MOST, min(MOST, sum([one.imag for one in sums])))
         total = self._start + lead + rest

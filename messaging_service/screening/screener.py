@@ -46,7 +46,7 @@ class Look:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to be judged, so that the verdict takes no time."""
+        """Whether no rule is left to be judged, so that the verdict takes no more than adding up the points."""
         return not any(rules for _, rules in self.readings)
 
 

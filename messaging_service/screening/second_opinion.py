@@ -32,9 +32,9 @@ class SecondOpinion:
 
     def explained(self, reading: Reading) -> list[str]:
         """A line for each kind: the total, and the words of the leading sentence that spoke most for and against."""
-        lines = []
+        lines, windows = [], windows_of(reading)
         for kind, points in self.points.items():
-            opinion = points.weigh(windows_of(reading))
+            opinion = points.weigh(windows)
             spoke = [f"{term} {value:+d}" for term, value in points.reasons(opinion.window)[:_SHOWN]]
             lines.append(f"  points for {kind}: {opinion.total:+.0f} ({', '.join(spoke) or 'no word has points'})")
         return lines
