@@ -75,7 +75,7 @@ class Accounts:
 
     def actor(self, tenant: str, subject: str) -> str:
         """The pseudonym of whoever has this subject in the token."""
-        return self._keyring.digest(tenant, "actor", subject)
+        return self._keyring.pseudonym(tenant, subject)
 
     async def enter(self, who: Writer, *, writing: bool) -> Entry:
         """Let somebody in who asks for a patient's account, now; the first writing opens it.

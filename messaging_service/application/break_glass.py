@@ -121,7 +121,7 @@ class BreakGlass:
 
     async def _write_down(self, staff: Staff, patient: Patient, message: str, reason: str) -> None:
         tenant, account = staff.tenant.id, Account(reason, staff.subject, staff.name)
-        actor = self._keyring.digest(tenant, "actor", staff.subject)
+        actor = self._keyring.pseudonym(tenant, staff.subject)
         await self._openings.add(secrets.token_hex(16), patient, message, actor, self._clock(), account)
         await self._access_log.record(
             AccessEntry(

@@ -85,7 +85,7 @@ class Logins:
             "day": moment.date().isoformat(),
             "kind": login.kind,
             "at": login.at,
-            "actor": self._keyring.digest(login.tenant, "actor", login.subject),
+            "actor": self._keyring.pseudonym(login.tenant, login.subject),
             "assured": login.assured,
         }
 

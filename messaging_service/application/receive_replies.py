@@ -154,7 +154,7 @@ class Replies:
             AccessEntry(
                 tenant=tenant.id,
                 patient=shown.patient,
-                actor=self._keyring.digest(tenant.id, "actor", wrote.clinician or wrote.name),
+                actor=self._keyring.pseudonym(tenant.id, wrote.clinician or wrote.name),
                 role=wrote.role or "clinician",
                 action=_ACTIONS[wrote.told],
                 object_kind=REPLY,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Literal
 
@@ -10,7 +9,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from messaging_service.domain.refusals import Malformed, TooLarge, UnsupportedMedia
+from messaging_service.domain.refusals import Malformed, TooLarge
+from messaging_service.gateway.bodies import arriving
 from messaging_service.gateway.context import ID_PATTERN
 
 _VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060\ufeff]"
@@ -20,8 +20,6 @@ _DEPARTMENT = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 _KEY = re.compile(r"[!-~]{1,255}")
 _ENVELOPE_BYTES = 4_096
 _BYTES_PER_CHARACTER = 6  # a character written as \uXXXX
-_ARRIVES_WITHIN = 20.0
-"""Seconds for a body to come in, so that nobody holds connections open with bodies that never end."""
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,19 +45,10 @@ async def read_new_message(request: web.Request, most_bytes: int) -> NewMessage:
         TooLarge: the text is longer.
         Malformed: anything else is wrong with it.
     """
-    if request.content_type != "application/json" or "Content-Encoding" in request.headers:
-        raise UnsupportedMedia
-    if (request.content_length or 0) > most_bytes * _BYTES_PER_CHARACTER + _ENVELOPE_BYTES:
-        raise TooLarge(f"at most {most_bytes} bytes of text")
-    try:
-        async with asyncio.timeout(_ARRIVES_WITHIN):
-            message = _decoder.decode(await request.read())
-    except msgspec.ValidationError as problem:
-        raise Malformed(str(problem)) from problem
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-        raise Malformed("the body is not JSON in UTF-8") from problem
-    except (web.RequestPayloadError, ConnectionError, TimeoutError) as problem:
-        raise Malformed("the body did not arrive whole") from problem
+    async with arriving(request):
+        if (request.content_length or 0) > most_bytes * _BYTES_PER_CHARACTER + _ENVELOPE_BYTES:
+            raise TooLarge(f"at most {most_bytes} bytes of text")
+        message = _decoder.decode(await request.read())
     if len(message.body.encode()) > most_bytes:
         raise TooLarge(f"at most {most_bytes} bytes of text")
     return message

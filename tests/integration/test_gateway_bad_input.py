@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from messaging_service.gateway import new_message
+from messaging_service.gateway import bodies
 from tests.contract.http_service import SHORT, HttpService, http_service
 from tests.integration.held_answers import (
     DESCRIPTION,
@@ -165,7 +165,7 @@ def test_expect(service: HttpService, expected: str, first: bytes) -> None:
 ])  # fmt: skip
 def test_body_that_never_ends(service: HttpService, monkeypatch: pytest.MonkeyPatch, header: str, body: bytes) -> None:
     """Nobody can hold a request open with a body that does not come."""
-    monkeypatch.setattr(new_message, "_ARRIVES_WITHIN", 0.1)
+    monkeypatch.setattr(bodies, "_ARRIVES_WITHIN", 0.1)
     answer = _raw_post(service, header, body=body, until=b"telephone")
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"did not arrive whole" in answer

@@ -22,14 +22,7 @@ Who = Callable[..., Writer]
 
 @pytest.fixture
 def reader(service: Service) -> Reader:
-    return Reader(
-        store=service.store,
-        patients=service.patients,
-        accounts=service.accounts,
-        threads=service.threads,
-        keyring=service.keyring,
-        access_log=service.access_log,
-    )
+    return service.reader
 
 
 @pytest.fixture

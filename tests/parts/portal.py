@@ -12,7 +12,6 @@ from messaging_service.application.account_view import AccountView
 from messaging_service.application.callers import Writer
 from messaging_service.application.codec import read_event
 from messaging_service.application.journal import Journal
-from messaging_service.application.read import Reader
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.application.submit import Accepted, Submit, SubmitMessage
 from messaging_service.application.topology import escalate_queue, persist_queue
@@ -47,14 +46,7 @@ class Portal:
             limit=lambda _tenant, _patient: None,
             clock=service.clock,
         )
-        self.reader = Reader(
-            store=service.store,
-            patients=service.patients,
-            accounts=service.accounts,
-            threads=service.threads,
-            keyring=service.keyring,
-            access_log=service.access_log,
-        )
+        self.reader = service.reader
 
     def another(self) -> Portal:
         """A second gateway over the same store and queues."""

@@ -13,7 +13,7 @@ import hl7
 from messaging_service.adapters.mllp_listener import Caps, MllpListener
 from messaging_service.application.callers import Writer
 from messaging_service.application.care import CareFeed
-from messaging_service.application.read import MessageView, Reader, ThreadView
+from messaging_service.application.read import MessageView, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.topology import notify_queue
@@ -57,14 +57,7 @@ class Receiving:
             meter=service.meter,
             clock=service.clock,
         )
-        self.reader = Reader(
-            store=service.store,
-            patients=service.patients,
-            accounts=service.accounts,
-            threads=service.threads,
-            keyring=service.keyring,
-            access_log=service.access_log,
-        )
+        self.reader = service.reader
 
     async def _acknowledged(self, _tenant: Tenant, raw: bytes) -> bool:
         self.acknowledgements.append(raw)

@@ -21,6 +21,7 @@ from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
 from messaging_service.application.ports import Alarm, Document, Envelope
+from messaging_service.application.read import Reader
 from messaging_service.application.relations import Relations
 from messaging_service.application.represent import Represent
 from messaging_service.application.threads import StoredMessage, Threads
@@ -153,6 +154,14 @@ class Service:
         )
         self.represent = Represent(accounts=self.accounts, change=self.change_accounts, clock=clock)
         self.accept_terms = AcceptTerms(store=store, accounts=self.accounts, clock=clock)
+        self.reader = Reader(
+            store=store,
+            patients=self.patients,
+            accounts=self.accounts,
+            threads=self.threads,
+            keyring=keyring,
+            access_log=self.access_log,
+        )
         self.close_accounts = CloseAccounts(
             tenants=self.tenants, store=store, accounts=self.accounts, change=self.change_accounts, clock=clock
         )
