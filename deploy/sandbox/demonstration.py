@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from issuer import staff_issuer
+from people import Person, portal_token
 from service import Running
 
 _IN_TIME = 30.0
@@ -47,8 +48,7 @@ class Patient:
     """Somebody who writes through the portal."""
 
     def __init__(self, running: Running, tenant: str, number: str, name: str) -> None:
-        claim = {"spijkenisse": "patient_number", "sein": "client_number"}[tenant]
-        self.token = running.issuers[tenant].token(f"{tenant}-{number}", name=name, **{claim: number})
+        self.token = portal_token(running, Person(tenant, number, name, "nl"))
         self._running = running
         self.number = number
 

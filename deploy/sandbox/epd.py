@@ -45,6 +45,7 @@ class Filed:
     arrival: int
     patient_ids: list[str]
     patient_name: str
+    hospital: str
     location: str
     attending: str
     originator: str
@@ -78,6 +79,7 @@ class SandboxEpd:
         self._server: asyncio.Server | None = None
         self._talks: dict[asyncio.Task[None], Any] = {}
         self._news = asyncio.Condition()
+        self._replies = 0
 
     async def start(self, port: int = 0) -> None:
         """Listen on `port`; 0 takes a free one and keeps it for later."""
@@ -133,7 +135,9 @@ class SandboxEpd:
     async def reply(self, document: str, text: str, host: str, port: int) -> str:
         """A clinician answers a document, by MDM^T02 to a listener; returns the acknowledgement."""
         filed = self.inbox[document]
-        now, number = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000"), f"R{len(self.inbox)}-{self.connections}"
+        self._replies += 1
+        moment = datetime.now(UTC)
+        now, number = moment.strftime("%Y%m%d%H%M%S+0000"), f"R{moment:%y%m%d%H%M%S}-{self._replies}"
         said = text
         for sign, escaped in (("\\", "E"), ("|", "F"), ("^", "S"), ("~", "R"), ("&", "T")):
             said = said.replace(sign, f"\\{escaped}\\")
@@ -229,6 +233,7 @@ def _as_seen(message: Any, arrival: int) -> Filed:
         arrival=arrival,
         patient_ids=[str(identifier) for identifier in message.segment("PID")(3)],
         patient_name=_text(message, message.segment("PID"), 5).partition("^")[0],
+        hospital=_text(message, message.segment("MSH"), 6),
         location=_text(message, message.segment("PV1"), 3),
         attending=_text(message, message.segment("PV1"), 7),
         originator=originator,

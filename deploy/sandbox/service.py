@@ -16,13 +16,42 @@ from typing import Any
 import aiohttp
 from issuer import Issuer, staff_issuer
 
+from messaging_service.domain.message import Step
+from messaging_service.transport import is_loopback
+from workers.clock import CLOCKWORK
+from workers.receive import RECEIVE
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS1zZWNyZXQtb2Ytb24tY2FsbA=="  # noqa: S105 - signs nothing but the demonstration
+TENANTS = ("spijkenisse", "sein")
 _STARTED_WITHIN = 60
+_STEPS = (*(step.value for step in Step), RECEIVE, *CLOCKWORK)
+_HERE_ONLY = """
+[limits]
+messages_per_hour = 5000
+requests_per_minute = 5000
+
+[epd.listener]
+listen = "127.0.0.1:{port}"
+"""
+"""What a tenant's file says more in the sandbox: room to press buttons, and where the sandbox EPD sends its replies."""
 
 
 class NotStarted(Exception):
-    """A process of the demonstration did not come up."""
+    """The sandbox may not run here, or a process of it did not come up."""
+
+
+def refuse_production(environment: Mapping[str, str], host: str) -> None:
+    """The sandbox hands out tokens to whoever asks: it is for one's own machine and for made-up patients.
+
+    Raises:
+        NotStarted: it would listen elsewhere than on loopback, or this shell is set up for a service with servers.
+    """
+    if not is_loopback(host):
+        raise NotStarted(f"the sandbox listens on loopback only, not on {host}: it gives everybody a token")
+    for name, own in (("MESSAGING_STORE", "sqlite:"), ("MESSAGING_BROKER", "embedded:")):
+        if (value := environment.get(name)) and not value.startswith(own):
+            raise NotStarted(f"{name} names a real server: the sandbox does not run beside production; unset {name}")
 
 
 @dataclass(slots=True)
@@ -104,9 +133,48 @@ async def until_ready(http: aiohttp.ClientSession, url: str, child: asyncio.subp
                 await asyncio.sleep(0.1)
 
 
+class Worker:
+    """All worker steps in one process, which can be killed and started again."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._environment = environment
+        self._log = log
+        self._child: asyncio.subprocess.Process | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self) -> None:
+        """Start it, if it is not there."""
+        if self.running:
+            return
+        command = [sys.executable, "-m", "messaging_service.cli", "worker", *_STEPS]
+        with self._log.open("ab") as file:
+            self._child = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env={**os.environ, **self._environment}, stdout=file, stderr=file
+            )
+
+    async def kill(self) -> None:
+        """Kill it as a power cut would: SIGKILL, nothing finished, nothing said."""
+        if self._child is not None and self.running:
+            self._child.kill()
+            await self._child.wait()
+
+    async def stop(self) -> None:
+        """Ask it to stop, and wait."""
+        if self._child is not None and self.running:
+            self._child.terminate()
+            try:
+                await asyncio.wait_for(self._child.wait(), 30)
+            except TimeoutError:
+                await self.kill()
+
+
 @dataclass(slots=True)
 class Running:
-    """The embedded service with everything around it."""
+    """The embedded service with everything around it. `listeners`: where each tenant takes what its EPD sends."""
 
     url: str
     epd: SandboxEpd
@@ -114,6 +182,20 @@ class Running:
     environment: dict[str, str]
     http: aiohttp.ClientSession
     folder: Path
+    worker: Worker
+    listeners: dict[str, str]
+
+
+def hospitals(folder: Path) -> dict[str, str]:
+    """Write the shipped tenants' files to `folder`/tenants, each with a listener; tenant → its host:port."""
+    tenants, listeners = folder / "tenants", {}
+    tenants.mkdir(exist_ok=True)
+    for tenant in TENANTS:
+        port = free_port()
+        shipped = (ROOT / "deploy" / "tenants" / f"{tenant}.toml").read_text("utf-8")
+        (tenants / f"{tenant}.toml").write_text(shipped + _HERE_ONLY.format(port=port), "utf-8")
+        listeners[tenant] = f"127.0.0.1:{port}"
+    return listeners
 
 
 def settings(folder: Path, url: str, epd_port: int, on_call: str, issuers: Mapping[str, Issuer]) -> dict[str, str]:
@@ -122,7 +204,7 @@ def settings(folder: Path, url: str, epd_port: int, on_call: str, issuers: Mappi
         "MESSAGING_BROKER": f"embedded:{folder}/queue.sqlite",
         "MESSAGING_STORE": f"sqlite:{folder}/documents.sqlite",
         "MESSAGING_KEYRING": f"{folder}/keyring.json",
-        "MESSAGING_TENANTS": str(ROOT / "deploy" / "tenants"),
+        "MESSAGING_TENANTS": str(folder / "tenants"),
         "MESSAGING_LISTEN": url.removeprefix("http://"),
         "MESSAGING_PUBLIC_URL": url,
     }
@@ -160,16 +242,20 @@ async def command(environment: Mapping[str, str], *arguments: str, given: str = 
 
 @asynccontextmanager
 async def embedded_service(folder: Path, on_call: str, port: int) -> AsyncIterator[Running]:
-    """Start the sandbox EPD and the service in one process, with state in `folder`."""
+    """Start the sandbox EPD, the gateway and the worker, with state in `folder`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    issuers = {tenant: Issuer(folder, tenant) for tenant in ("spijkenisse", "sein")}
+    issuers = {tenant: Issuer(folder, tenant) for tenant in TENANTS}
     url = f"http://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         epd, epd_port = await stack.enter_async_context(sandbox_epd(http, folder / "epd.log"))
+        listeners = hospitals(folder)
         environment = settings(folder, url, epd_port, on_call, issuers)
         await command(environment, "keys", "init")
-        serve = [sys.executable, "-m", "messaging_service.cli", "serve"]
-        child = await stack.enter_async_context(process("service", serve, environment, folder / "service.log"))
-        await until_ready(http, url, child, folder / "service.log")
-        yield Running(url, epd, issuers, environment, http, folder)
+        worker = Worker(environment, folder / "worker.log")
+        stack.push_async_callback(worker.stop)
+        await worker.start()
+        gateway = [sys.executable, "-m", "messaging_service.cli", "gateway"]
+        child = await stack.enter_async_context(process("gateway", gateway, environment, folder / "gateway.log"))
+        await until_ready(http, url, child, folder / "gateway.log")
+        yield Running(url, epd, issuers, environment, http, folder, worker, listeners)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
-import json
+import os
 import shutil
 import signal
 import sys
@@ -15,23 +15,27 @@ from pathlib import Path
 
 from aiohttp import web
 from demonstration import OnCall, Patient, Row, play
+from pages import pages
+from people import settle
 from rich.console import Console
 from rich.table import Table
-from service import ROOT, NotStarted, Running, command, embedded_service, free_port
+from service import ROOT, NotStarted, Running, command, embedded_service, free_port, refuse_production
 
 from messaging_service.domain.roles import Role
 
 STATE = ROOT / ".var" / "up"
 _PORT = 8080
+_PAGE_PORT = 8081
 
 
-async def main(once: bool) -> int:
-    """Start, demonstrate, and unless `once` keep serving until a signal."""
+async def main(once: bool, folder: Path, demonstrate: bool) -> int:
+    """Start, demonstrate, and unless `once` keep serving until a signal, with the sandbox's page."""
     console = Console()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    folder = Path(tempfile.mkdtemp(prefix="messaging-service-")) if once else STATE
+    if once:
+        folder = Path(tempfile.mkdtemp(prefix="messaging-service-"))
     on_call = OnCall()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (folder / "lock").open("w")
@@ -44,13 +48,18 @@ async def main(once: bool) -> int:
     begun = time.monotonic()
     console.print("· starting the service and a sandbox EPD …", end="")
     try:
+        refuse_production(os.environ, "127.0.0.1")
         alarm_url = f"http://127.0.0.1:{alarms.addresses[0][1]}/alarm"
         async with embedded_service(folder, alarm_url, free_port(_PORT)) as running:
             console.print(f" {time.monotonic() - begun:.1f} s")
-            right = await _demonstrate(running, on_call, console)
+            await settle(running)
+            right = await _demonstrate(running, on_call, console) if demonstrate else True
             if not once:
-                _show_how_to_go_on(running, console)
-                await stop.wait()
+                async with pages(running, on_call, free_port(_PAGE_PORT)) as address:
+                    _show_how_to_go_on(running, console)
+                    console.print(f"Open the sandbox in a browser: [bold]{address}[/]")
+                    sys.stdout.flush()
+                    await stop.wait()
             return 0 if right else 1
     except NotStarted as problem:
         console.print(f"\n{problem}", style="red", markup=False)
@@ -71,14 +80,6 @@ async def _on_call_server(on_call: OnCall) -> web.AppRunner:
 
 
 async def _demonstrate(running: Running, on_call: OnCall, console: Console) -> bool:
-    relation = {
-        "tenant": "spijkenisse",
-        "identifiers": {"local": "1234"},
-        "name": "Jansen",
-        "care_team": "cardiology",
-        "since": 0,
-    }
-    await command(running.environment, "relations", "load", "-", given=json.dumps(relation))
     table = Table("", "sent", "answered", "in the EPD", title="A conversation", title_justify="left", expand=True)
 
     def show(row: Row) -> None:
@@ -118,7 +119,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="deploy/up")
     parser.add_argument("--once", action="store_true", help="stop after the demonstration")
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in .var/up")
+    parser.add_argument("--folder", type=Path, default=STATE, help="where the state lies (.var/up)")
+    parser.add_argument(
+        "--no-demonstration", action="store_true", help="start the sandbox without a conversation first"
+    )
     given = parser.parse_args()
     if given.fresh:
-        shutil.rmtree(STATE, ignore_errors=True)
-    sys.exit(asyncio.run(main(given.once)))
+        shutil.rmtree(given.folder, ignore_errors=True)
+    sys.exit(asyncio.run(main(given.once, given.folder, not given.no_demonstration)))

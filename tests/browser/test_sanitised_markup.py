@@ -6,17 +6,15 @@ import html
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import Page, Request
 
 from messaging_service.screening.sanitise import sanitise
+from tests.parts.chromium import chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
 FRAGMENTS = 2_000
 SCHEMES = {"http:", "https:", "mailto:", "tel:"}
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 RUN = "window.ran=1"
 ATTACKS = (
@@ -92,14 +90,8 @@ def fragments(seed: int) -> Iterator[str]:
 @contextmanager
 def browser_page() -> Iterator[Page]:
     """A page of headless Chromium."""
-    if not CHROMIUM.exists():
-        pytest.fail("Chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=_FLAGS)
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser.new_page()
 
 
 def shown(fragment: str) -> str:
