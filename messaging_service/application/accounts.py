@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
-from messaging_service.application.callers import PATIENT, Writer
+from messaging_service.application import actors
+from messaging_service.application.callers import PATIENT, Caller, Writer
 from messaging_service.application.codec import from_document, to_document, unpack
 from messaging_service.application.collections import ACCOUNTS, CARE
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import Clock, DocumentStore
+from messaging_service.application.ports import Actor, Clock, DocumentStore
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain import account as accounts
 from messaging_service.domain.account import Account
@@ -76,6 +77,10 @@ class Accounts:
     def actor(self, tenant: str, subject: str) -> str:
         """The pseudonym of whoever has this subject in the token."""
         return self._keyring.pseudonym(tenant, subject)
+
+    def by(self, who: Caller) -> Actor:
+        """Whoever asks, as the access log knows them."""
+        return actors.caller(self._keyring, who)
 
     async def enter(self, who: Writer, *, writing: bool) -> Entry:
         """Let somebody in who asks for a patient's account, now; the first writing opens it.

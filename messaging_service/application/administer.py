@@ -8,10 +8,10 @@ from dataclasses import replace
 from messaging_service.application.account_view import AccountView, view
 from messaging_service.application.accounts import Accounts, Private
 from messaging_service.application.alerts import Alerts
-from messaging_service.application.callers import PATIENT, Writer
-from messaging_service.application.change_accounts import Actor, ChangeAccounts
+from messaging_service.application.callers import PATIENT, Staff, Writer
+from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import Clock
+from messaging_service.application.ports import Actor, Clock
 from messaging_service.domain import account as accounts
 from messaging_service.domain.account import Account, AccountState, Because
 from messaging_service.domain.message import Identifier
@@ -83,9 +83,9 @@ class Administer:
             return view(who.tenant, account, Private(), self._clock())
         return await self._change_account.show(who.tenant, account.id, self._change_account.by(who))
 
-    def staff(self, tenant: Tenant, subject: str, role: str) -> Actor:
+    def by(self, staff: Staff) -> Actor:
         """Somebody of the hospital's staff."""
-        return Actor(self._accounts.actor(tenant.id, f"staff {subject}"), role, "role")
+        return self._change_account.by(staff)
 
     async def close_own(self, who: Writer) -> AccountView:
         """The patient asks for it (terms article 4.2): the account closes. A representative asks for their own access.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from messaging_service.application import actors
+from messaging_service.application.access_entry import BREAK_GLASS
 from messaging_service.application.callers import Staff
 from messaging_service.application.codec import from_document, read_event, unpack
 from messaging_service.application.collections import HELD, PARKED
@@ -12,7 +14,7 @@ from messaging_service.application.escalate import HeldMessage
 from messaging_service.application.openings import Account, Openings
 from messaging_service.application.park import ParkedMessage
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock, DocumentStore, Envelope
+from messaging_service.application.ports import Access, AccessLog, Clock, DocumentStore, Envelope
 from messaging_service.application.read import state_of
 from messaging_service.application.threads import SUBMISSION, StoredMessage, Threads
 from messaging_service.crypto.keyring import Keyring
@@ -121,18 +123,6 @@ class BreakGlass:
 
     async def _write_down(self, staff: Staff, patient: Patient, message: str, reason: str) -> None:
         tenant, account = staff.tenant.id, Account(reason, staff.subject, staff.name)
-        actor = self._keyring.pseudonym(tenant, staff.subject)
-        await self._openings.add(secrets.token_hex(16), patient, message, actor, self._clock(), account)
-        await self._access_log.record(
-            AccessEntry(
-                tenant=tenant,
-                patient=patient.id,
-                actor=actor,
-                role=staff.role,
-                action="read",
-                object_kind="message",
-                object=message,
-                purpose="emergency",
-                basis="break-glass",
-            )
-        )
+        by = actors.caller(self._keyring, staff, BREAK_GLASS)
+        await self._openings.add(secrets.token_hex(16), patient, message, by.pseudonym, self._clock(), account)
+        await self._access_log.record(Access(tenant, patient.id, by, "read", "message", message, "emergency"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from messaging_service.domain.message import Author, Identifier
 from messaging_service.domain.refusals import AuthenticationTooWeak, ScopeMissing
@@ -40,7 +40,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A member of the hospital's staff, or one of its systems; `scopes` are those of the token that its role has."""
+    """A member of the hospital's staff, or one of its systems; `scopes` are those of the token that its role has.
+
+    `used` is the one that lets it do what it is doing.
+    """
 
     tenant: Tenant
     subject: str = field(repr=False)
@@ -48,9 +51,10 @@ class Staff:
     role: Role
     scopes: frozenset[Scope]
     assured: bool
+    used: Scope | None = None
 
-    def require(self, scope: Scope) -> None:
-        """Return when this may be done.
+    def using(self, scope: Scope) -> Staff:
+        """The same, doing what this scope allows.
 
         Raises:
             AuthenticationTooWeak: the login was weaker than the tenant asks of its staff.
@@ -61,6 +65,7 @@ class Staff:
             raise AuthenticationTooWeak(rules.assurance.sufficient if rules else ())
         if scope not in self.scopes:
             raise ScopeMissing(scope)
+        return replace(self, used=scope)
 
 
 Caller = Writer | Staff

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from messaging_service.application.actors import step
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import CARE, CARE_EVENTS, RELATIONS
 from messaging_service.application.merge import MergeInCircle, Merges
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Document, DocumentStore
+from messaging_service.application.ports import Access, AccessLog, AccessPoint, Document, DocumentStore
 from messaging_service.application.receive_match import team_of
 from messaging_service.domain.care import Care, CareChange, CareEvent, care_from
 from messaging_service.domain.errors import Conflict
@@ -19,6 +20,7 @@ from messaging_service.tenants import Tenant
 _TRIES = 64
 _PAGE = 1_000
 FROM_EPD = "epd"
+_RECEIVE = step("receive", "told by the EPD", AccessPoint.EPD)
 
 
 class CareFeed:
@@ -159,18 +161,7 @@ class CareFeed:
         return True
 
     async def _log(self, tenant: Tenant, patient: str) -> None:
-        entry = AccessEntry(
-            tenant=tenant.id,
-            patient=patient,
-            actor="receive",
-            role="system",
-            action="update",
-            object_kind="care",
-            object=patient,
-            purpose="treatment",
-            basis="told by the EPD",
-        )
-        await self._access_log.record(entry)
+        await self._access_log.record(Access(tenant.id, patient, _RECEIVE, "update", "care", patient, "treatment"))
 
 
 def _event(tenant: Tenant, version: str, patient: str, changed: PatientChanged) -> CareEvent:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from messaging_service.application.account_view import AccountView, view
 from messaging_service.application.accounts import Accounts, Change
-from messaging_service.application.callers import Writer
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock
+from messaging_service.application.actors import step
+from messaging_service.application.callers import Caller
+from messaging_service.application.ports import Access, AccessLog, Actor, Clock
 from messaging_service.domain.account import Account
 from messaging_service.domain.refusals import NotFound
 from messaging_service.tenants import Tenant
 
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who changes something: a pseudonym, the role it is done in, and on what ground."""
-
-    pseudonym: str
-    role: str
-    basis: str
-
-
-THE_CLOCK = Actor("close_accounts", "system", "end of care")
+THE_CLOCK = step("close_accounts", "end of care")
 
 
 class ChangeAccounts:
@@ -50,23 +39,13 @@ class ChangeAccounts:
         await self._log(tenant, id, by, "read", "account", id)
         return await self._view(tenant, account)
 
-    def by(self, who: Writer) -> Actor:
-        """Somebody who is logged in for themselves or as a representative."""
-        return Actor(self._accounts.actor(who.tenant.id, who.author.subject), who.author.role, who.author.role)
+    def by(self, who: Caller) -> Actor:
+        """Whoever is logged in: for themselves, as a representative, or as staff."""
+        return self._accounts.by(who)
 
     async def _view(self, tenant: Tenant, account: Account) -> AccountView:
         return view(tenant, account, await self._accounts.private(account), self._clock())
 
     async def _log(self, tenant: Tenant, patient: str, by: Actor, action: str, kind: str, object: str) -> None:
-        entry = AccessEntry(
-            tenant=tenant.id,
-            patient=patient,
-            actor=by.pseudonym,
-            role=by.role,
-            action=action,
-            object_kind=kind,
-            object=object,
-            purpose="access to the service",
-            basis=by.basis,
-        )
-        await self._access_log.record(entry)
+        purpose = "access to the service"
+        await self._access_log.record(Access(tenant.id, patient, by, action, kind, object, purpose))

@@ -48,7 +48,15 @@ OPENINGS = Collection(
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
 JOURNAL = Collection("journal", (Index("by_state", ("state", "order")),))
-ACCESS_LOG = Collection("access_log", (Index("of_patient", ("patient", "at")), Index("of_run", ("run", "number"))))
+ACCESS_LOG = Collection(
+    "access_log",
+    (
+        Index("of_patient", ("patient", "order")),
+        Index("of_run", ("tenant", "run", "number")),
+        Index("by_time", ("tenant", "order")),
+    ),
+)
+ACCESS_ANCHORS = Collection("access_anchors", (Index("in_order", ("tenant", "number")),))
 
 ALL = (
     IDENTIFIERS,
@@ -76,4 +84,5 @@ ALL = (
     RUNS,
     JOURNAL,
     ACCESS_LOG,
+    ACCESS_ANCHORS,
 )

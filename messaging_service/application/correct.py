@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
+from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.changes import CORRECTION, Changes, CorrectedText, StoredChange
 from messaging_service.application.codec import outgoing, to_document, unpack
 from messaging_service.application.collections import FILINGS
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Broker, Clock, DocumentStore
+from messaging_service.application.ports import Access, AccessLog, Broker, Clock, DocumentStore
 from messaging_service.application.threads import SUBMISSION, StoredMessage, Threads
 from messaging_service.application.topology import file_queue
 from messaging_service.domain.errors import Conflict, SettingInvalid
@@ -19,6 +21,7 @@ from messaging_service.domain.message import Lane
 from messaging_service.tenants import Tenant
 
 _REASON = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+_BY = replace(OPERATIONS, basis="treatment")
 _MOST_CHANGES = 999
 
 
@@ -109,7 +112,7 @@ class Correct:
             ordered_at=self._clock(),
             sealed=sealed,
         )
-        await self._access_log.record(_entry(message, kind))
+        await self._access_log.record(_access(message, kind))
         if not await self._changes.add(change):
             raise Conflict(f"change {id}")
         return change
@@ -153,15 +156,6 @@ def _is_same(patient: Patient, last: StoredChange, kind: Change, reason: str, te
     return text is None or unpack(patient.unseal(last.id, CORRECTION, last.sealed), CorrectedText) == text
 
 
-def _entry(message: StoredMessage, kind: Change) -> AccessEntry:
-    return AccessEntry(
-        tenant=message.tenant,
-        patient=message.patient,
-        actor="operations",
-        role="operations",
-        action="delete" if kind is Change.WITHDRAWN else "update",
-        object_kind="message",
-        object=message.id,
-        purpose=f"{kind} in the EPD",
-        basis="treatment",
-    )
+def _access(message: StoredMessage, kind: Change) -> Access:
+    action = "delete" if kind is Change.WITHDRAWN else "update"
+    return Access(message.tenant, message.patient, _BY, action, "message", message.id, f"{kind} in the EPD")

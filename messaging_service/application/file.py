@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from messaging_service.application.actors import step
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.changes import Changes, StoredChange
 from messaging_service.application.codec import Outgoing, outgoing, read_event
 from messaging_service.application.compose import Compose
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock, Envelope, Epd, Meter
+from messaging_service.application.ports import Access, AccessLog, AccessPoint, Clock, Envelope, Epd, Meter
 from messaging_service.application.threads import StoredMessage, Threads, required
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, Deferred, EpdDown, MessageFault
@@ -29,6 +30,7 @@ from messaging_service.epd.policy import Action, Verdict
 from messaging_service.epd.render import DocumentTemplate
 from messaging_service.tenants import Tenant
 
+_FILE = step("file", "treatment", AccessPoint.EPD)
 _SILENCES_UNTIL_DOWN = 3
 """So many sendings in a row without an acknowledgement, and it is the EPD that is down, not a message."""
 
@@ -112,7 +114,7 @@ class File:
         now = self._clock()
         self._require_sendable(line, filing, now)
         frame = line.template.render(await self._compose(line.tenant, message, change, filing.control_id, now))
-        await self._access_log.record(_entry(message))
+        await self._access_log.record(_access(message))
         sending = await self._change(filing.sending(now))
         try:
             acknowledgement = await self._exchange(line, sending, frame, message)
@@ -205,15 +207,5 @@ def filed_events(tenant: Tenant, filing: Filing, thread: str) -> list[Outgoing]:
     return [outgoing(notify_queue(filing.tenant), event)]
 
 
-def _entry(message: StoredMessage) -> AccessEntry:
-    return AccessEntry(
-        tenant=message.tenant,
-        patient=message.patient,
-        actor="file",
-        role="system",
-        action="read",
-        object_kind="message",
-        object=message.id,
-        purpose="filing in the EPD",
-        basis="treatment",
-    )
+def _access(message: StoredMessage) -> Access:
+    return Access(message.tenant, message.patient, _FILE, "read", "message", message.id, "filing in the EPD")

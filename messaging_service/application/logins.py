@@ -11,6 +11,7 @@ from itertools import islice
 
 import structlog
 
+from messaging_service.application.actors import staff_pseudonym
 from messaging_service.application.collections import LOGINS
 from messaging_service.application.ports import Document, DocumentStore
 from messaging_service.crypto.keyring import Keyring
@@ -85,9 +86,14 @@ class Logins:
             "day": moment.date().isoformat(),
             "kind": login.kind,
             "at": login.at,
-            "actor": self._keyring.pseudonym(login.tenant, login.subject),
+            "actor": self._pseudonym(login),
             "assured": login.assured,
         }
+
+    def _pseudonym(self, login: Login) -> str:
+        if login.kind == STAFF:
+            return staff_pseudonym(self._keyring, login.tenant, login.subject)
+        return self._keyring.pseudonym(login.tenant, login.subject)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Write until `stop`, then once more. A store that is down is tried again."""

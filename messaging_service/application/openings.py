@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.codec import from_document, to_document, unpack
 from messaging_service.application.collections import OPENINGS
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
+from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.domain.errors import MessageFault
 
 
@@ -70,19 +71,8 @@ class Openings:
         return [await self._shown(from_document(document, StoredOpening)) for document in found]
 
     async def _shown(self, stored: StoredOpening) -> Opening:
-        await self._access_log.record(
-            AccessEntry(
-                tenant=stored.tenant,
-                patient=stored.patient,
-                actor="operations",
-                role="operations",
-                action="read",
-                object_kind="opening",
-                object=stored.id,
-                purpose="audit",
-                basis="oversight",
-            )
-        )
+        access = Access(stored.tenant, stored.patient, OPERATIONS, "read", "opening", stored.id, "audit")
+        await self._access_log.record(access)
         return Opening(stored.id, stored.tenant, stored.message, stored.at, await self._account(stored))
 
     async def _account(self, stored: StoredOpening) -> Account | None:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from messaging_service.application.accounts import Accounts
+from messaging_service.application.actors import author
 from messaging_service.application.codec import Outgoing, outgoing, read_event, unpack
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Clock, Envelope
+from messaging_service.application.ports import Access, AccessLog, Clock, Envelope
 from messaging_service.application.relations import Relations
 from messaging_service.application.threads import StoredMessage, StoredThread, Threads
 from messaging_service.application.topology import file_queue
@@ -87,19 +88,9 @@ class Persist:
             stored = await self._threads.add(thread, message)
         except Conflict as problem:
             raise MessageFault("conflict") from problem
-        await self._access_log.record(
-            AccessEntry(
-                tenant=tenant.id,
-                patient=patient.id,
-                actor="persist",
-                role=submission.author.role,
-                action="create",
-                object_kind="message",
-                object=stored.id,
-                purpose="treatment",
-                basis="treatment relation" if stored.routed_by == "relation" else stored.routed_by,
-            )
-        )
+        basis = "treatment relation" if stored.routed_by == "relation" else stored.routed_by
+        by = author(self._keyring, tenant, submission.author, basis)
+        await self._access_log.record(Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment"))
         return stored
 
     async def _allowed(

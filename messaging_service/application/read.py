@@ -11,7 +11,7 @@ from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import unpack
 from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, DocumentStore
+from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring
@@ -199,18 +199,8 @@ class Reader:
         return [_view(patients[message.patient], message, filings.get(message.id)) for message in shown]
 
     async def _log(self, reader: Writer, patient: str, kind: str, id: str, action: str = "read") -> None:
-        entry = AccessEntry(
-            tenant=reader.tenant.id,
-            patient=patient,
-            actor=self._accounts.actor(reader.tenant.id, reader.author.subject),
-            role=reader.author.role,
-            action=action,
-            object_kind=kind,
-            object=id,
-            purpose="own data",
-            basis=reader.author.role,
-        )
-        await self._access_log.record(entry)
+        by = self._accounts.by(reader)
+        await self._access_log.record(Access(reader.tenant.id, patient, by, action, kind, id, "own data"))
 
 
 def state_of(filing: Filing | None) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from messaging_service.application.access_entry import order_at
 from messaging_service.application.collections import ACCESS_LOG
 from messaging_service.application.ports import DocumentStore
 from messaging_service.application.threads import REPLY, Threads
@@ -38,8 +39,8 @@ async def readers(store: DocumentStore, threads: Threads, reply: str) -> list[Re
     message = await threads.message(reply)
     if message is None or message.kind != REPLY:
         raise ReplyNotFound(reply)
-    found, above = [], message.persisted_at - 1
-    below = message.withdrawn_at + 1 if message.withdrawn_at else None
+    found, above = [], order_at(message.persisted_at)
+    below = order_at(message.withdrawn_at + 1) if message.withdrawn_at else None
     while True:
         page = await store.find(
             ACCESS_LOG, "of_patient", {"patient": message.patient}, above=above, below=below, limit=_PAGE
@@ -49,7 +50,7 @@ async def readers(store: DocumentStore, threads: Threads, reply: str) -> list[Re
         ]
         if len(page) < _PAGE:
             return [ReadAccess(each["at"], each["actor"], each["role"], each["object_kind"]) for each in found]
-        above = page[-1]["at"]
+        above = page[-1]["order"]
 
 
 def _shows(object: str, message: str, thread: str) -> bool:

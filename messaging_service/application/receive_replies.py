@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from messaging_service.application.actors import clinician
 from messaging_service.application.codec import outgoing
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import AccessEntry, AccessLog, Broker, Clock, DocumentStore
+from messaging_service.application.ports import Access, AccessLog, Broker, Clock, DocumentStore
 from messaging_service.application.receive_documents import Documents
 from messaging_service.application.receive_match import Match, Matching, Unmatchable
 from messaging_service.application.receive_versions import StoredVersion, Versions
@@ -150,19 +151,9 @@ class Replies:
         """The access log, then the portal."""
         if shown is None:
             return
-        await self._access_log.record(
-            AccessEntry(
-                tenant=tenant.id,
-                patient=shown.patient,
-                actor=self._keyring.pseudonym(tenant.id, wrote.clinician or wrote.name),
-                role=wrote.role or "clinician",
-                action=_ACTIONS[wrote.told],
-                object_kind=REPLY,
-                object=shown.id,
-                purpose="treatment",
-                basis=by,
-            )
-        )
+        who = clinician(self._keyring, tenant.id, wrote.clinician, wrote.name, wrote.role, by)
+        access = Access(tenant.id, shown.patient, who, _ACTIONS[wrote.told], REPLY, shown.id, "treatment")
+        await self._access_log.record(access)
         event = await self._versions.event(version, shown)
         if event is not None and tenant.portal is not None:
             told = outgoing(notify_queue(tenant.id), event)

@@ -10,8 +10,8 @@ from datetime import date
 from messaging_service.application.account_view import AccountView
 from messaging_service.application.accounts import Accounts, Change, Person, Private
 from messaging_service.application.callers import PATIENT, Writer
-from messaging_service.application.change_accounts import Actor, ChangeAccounts
-from messaging_service.application.ports import Clock
+from messaging_service.application.change_accounts import ChangeAccounts
+from messaging_service.application.ports import Actor, Clock
 from messaging_service.domain import account as accounts
 from messaging_service.domain.account import Account
 from messaging_service.domain.refusals import Forbidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -14,6 +15,7 @@ import structlog
 
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.operations import OperationsChannel
+from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.alerts import Alerts
@@ -66,11 +68,14 @@ async def open_parts(
         prepare = partial(_prepare, broker, queues if declare else None)
         await closing.enter_async_context(_reached("MESSAGING_BROKER", prepare, wait))
         http = await closing.enter_async_context(aiohttp.ClientSession())
-        yield _assemble(settings, tenants, queues, keyring, broker, store, http, closing)
+        parts = _assemble(settings, name, tenants, queues, keyring, broker, store, http, closing)
+        closing.push_async_callback(parts.access_log.close)
+        yield parts
 
 
 def _assemble(
     settings: Settings,
+    name: str,
     tenants: Mapping[str, Tenant],
     queues: Topology,
     keyring: Keyring,
@@ -80,6 +85,7 @@ def _assemble(
     closing: AsyncExitStack,
 ) -> Parts:
     metrics, patients = Metrics(), Patients(store, keyring)
+    anchors = Anchors(store, keyring, system_clock)
     operations = OperationsChannel(
         settings.ops_webhook, http, system_clock, count=partial(metrics.channel, "operations")
     )
@@ -98,7 +104,8 @@ def _assemble(
         relations=Relations(store, patients),
         threads=Threads(store),
         changes=Changes(store),
-        access_log=ChainedAccessLog(store, system_clock),
+        anchors=anchors,
+        access_log=ChainedAccessLog(store, patients, anchors, system_clock, f"{name}@{socket.gethostname()}"),
         alerts=Alerts(store, operations, system_clock),
         closing=closing,
     )

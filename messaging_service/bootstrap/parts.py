@@ -12,6 +12,7 @@ from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
 from messaging_service.application.accept_terms import AcceptTerms
+from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.acknowledge import ApplicationAcknowledgement
@@ -67,6 +68,7 @@ class Parts:
     relations: Relations
     threads: Threads
     changes: Changes
+    anchors: Anchors
     access_log: ChainedAccessLog
     alerts: Alerts
     closing: AsyncExitStack

@@ -13,7 +13,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from messaging_service.application.callers import Staff
-from messaging_service.application.change_accounts import Actor
+from messaging_service.application.ports import Actor
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.refusals import IdentifierUnknown, NotFound
@@ -175,4 +175,4 @@ def _identifiers(staff: Staff, given: Mapping[str, str]) -> tuple[Identifier, ..
 
 
 def _by(request: web.Request, staff: Staff) -> Actor:
-    return request.app[CONTEXT].administer.staff(staff.tenant, staff.subject, staff.role)
+    return request.app[CONTEXT].administer.by(staff)

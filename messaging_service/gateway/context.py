@@ -100,8 +100,7 @@ async def require(request: web.Request, scope: Scope) -> Staff:
     if not isinstance(caller, Staff):
         raise Forbidden("this is for the hospital's staff")
     _take_one(request, caller.tenant, f"staff {caller.subject}")
-    caller.require(scope)
-    return caller
+    return caller.using(scope)
 
 
 async def _caller(request: web.Request) -> Caller:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from messaging_service.application.account_view import AccountView
-from messaging_service.application.change_accounts import Actor
+from messaging_service.application.ports import Actor
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.representative import Kind

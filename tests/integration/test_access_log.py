@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from messaging_service.application.access_log import ChainedAccessLog, entry_digest
-from messaging_service.application.collections import ACCESS_LOG
-from messaging_service.application.ports import AccessEntry, Document
+from messaging_service.application.access_anchors import Says, anchor_digest
+from messaging_service.application.access_chain import Head
+from messaging_service.application.access_entry import entry_digest
+from messaging_service.application.actors import caller, step
+from messaging_service.application.callers import Staff
+from messaging_service.application.codec import pack
+from messaging_service.application.collections import ACCESS_ANCHORS, ACCESS_LOG
+from messaging_service.application.ports import Access, Document
 from messaging_service.domain.errors import StoreDown
-from tests.parts.service import Service
+from messaging_service.domain.roles import Role, Scope
+from tests.parts.service import Service, eventually, numbers
+
+FILE = step("file", "treatment")
 
 
-def entry(number: int, patient: str = "patient") -> AccessEntry:
-    return AccessEntry(
-        "spijkenisse", patient, "file", "system", "read", "message", f"m{number}", "filing in the EPD", "treatment"
-    )
+def entry(number: int, patient: str = "patient") -> Access:
+    return Access("spijkenisse", patient, FILE, "read", "message", f"m{number}", "filing in the EPD")
 
 
 async def chains(service: Service) -> list[list[Document]]:
@@ -114,9 +121,104 @@ async def test_an_entry_that_cannot_be_written_holds_up_nobody(service: Service)
 
 async def test_processes_have_chains_of_their_own(service: Service) -> None:
     """Two processes write at once and never wait for each other: two chains, both whole."""
-    logs = [ChainedAccessLog(service.store, service.clock) for _ in range(2)]
+    logs = [service.access_log, service.another().access_log]
     await asyncio.gather(*(logs[n % 2].record(entry(n)) for n in range(40)))
     found = await chains(service)
     assert [len(chain) for chain in found] == [20, 20]
     for chain in found:
         verify(chain)
+
+
+async def test_an_entry_whose_id_is_taken_is_not_recorded(service: Service) -> None:
+    """The store says of one entry that its id is there already: its caller is told, and a new chain begins."""
+    await service.access_log.record(entry(1))
+    ((first,),) = await chains(service)
+    taken = {**first, "id": f"{first['run']}.2", "number": 2, "order": "taken"}
+    assert await service.store.insert(ACCESS_LOG, [taken]) == [True]
+    with pytest.raises(StoreDown):
+        await service.access_log.record(entry(2))
+    await service.access_log.record(entry(3))
+    assert sorted(each["object"] for chain in await chains(service) for each in chain) == ["m1", "m1", "m3"]
+
+
+async def test_tenants_have_chains_of_their_own(service: Service) -> None:
+    """Entries of two hospitals in one batch: each hospital's log can be handed over and verified alone."""
+    both = ("spijkenisse", "sein")
+    await asyncio.gather(*(service.access_log.record(replace(entry(n), tenant=both[n % 2])) for n in range(6)))
+    found = await chains(service)
+    assert sorted([each["tenant"] for each in chain] for chain in found) == [["sein"] * 3, ["spijkenisse"] * 3]
+    for chain in found:
+        verify(chain)
+
+
+async def test_heads_are_anchored(service: Service) -> None:
+    """The last confirmed head of every run, also of one that a fault ended; proved, numbered, each naming the last."""
+    log = service.access_log
+    for n in (1, 2):
+        await log.record(entry(n))
+    service.store.fail("insert", ACCESS_LOG, done=True)
+    with pytest.raises(StoreDown):
+        await log.record(entry(3))
+    await log.record(entry(4))
+    await log.close()
+    anchors = [anchor async for anchor in service.anchors.all("spijkenisse")]
+    heads = {anchor.run: anchor.head for anchor in anchors}
+    old, new = sorted(await chains(service), key=len, reverse=True)
+    assert (len(old), heads[old[0]["run"]]) == (3, Head(old[1]["run"], 2, old[1]["digest"]))
+    assert heads[new[0]["run"]] == Head(new[0]["run"], 1, new[0]["digest"])
+    assert [anchor.number for anchor in anchors] == list(range(1, len(anchors) + 1))
+    assert all(anchor.digest == anchor_digest(anchor) and service.anchors.is_proved(anchor) for anchor in anchors)
+    assert all(later.previous == earlier.digest for earlier, later in pairwise(anchors))
+
+
+async def test_anchoring_waits_for_the_store(service: Service) -> None:
+    """An anchor that cannot be written holds up no entry, and is written later."""
+    service.store.fail("insert", ACCESS_ANCHORS)
+    await service.access_log.record(entry(1))
+    await eventually(lambda: ("insert", ACCESS_ANCHORS.name) in service.store.calls)
+    assert await service.anchors.last("spijkenisse") is None
+    await service.access_log.anchor()
+    assert (last := await service.anchors.last("spijkenisse")) is not None
+    assert (last.number, last.run_number) == (1, 1)
+
+
+async def test_two_who_anchor_at_once(service: Service) -> None:
+    """Twenty anchors of two processes at the same moment: twenty numbers, one chain."""
+    makers = (service.anchors, service.another().anchors)
+    await asyncio.gather(*(makers[n % 2].add("sein", Says.HEAD, Head(f"run{n}", 1, "d")) for n in range(20)))
+    anchors = [anchor async for anchor in service.anchors.all("sein")]
+    assert sorted(anchor.run for anchor in anchors) == sorted(f"run{n}" for n in range(20))
+    assert all(later.previous == earlier.digest for earlier, later in pairwise(anchors))
+
+
+async def test_what_an_entry_says(service: Service) -> None:
+    """The fields of NEN 7513, filled in from who is asking; the name of whoever it is lies sealed."""
+    patient = await service.patients.ensure("spijkenisse", numbers("1234"), "A. Jansen")
+    staff = Staff(service.tenants["spijkenisse"], "u7", "Dr. De Wit", Role.ON_CALL, frozenset(Scope), assured=True)
+    by = caller(service.keyring, staff.using(Scope.OPEN_ALARMS), "break-glass")
+    await service.access_log.record(Access("spijkenisse", patient.id, by, "read", "message", "M", "emergency"))
+    (logged,) = await service.all(ACCESS_LOG, "of_patient", patient=patient.id)
+    assert patient.unseal("M", "access log", logged.pop("name")) == pack("Dr. De Wit")
+    for made in ("id", "run", "order", "digest", "version"):
+        logged.pop(made)
+    assert logged == {
+        "tenant": "spijkenisse",
+        "number": 1,
+        "confirmed": 0,
+        "at": service.clock(),
+        "event": "DCM:110127",
+        "action": "read",
+        "outcome": "success",
+        "actor": service.keyring.pseudonym("spijkenisse", "staff u7"),
+        "role": "on-call",
+        "point": "staff",
+        "purpose": "emergency",
+        "basis": "break-glass",
+        "authorisation": "alarms:open",
+        "patient": patient.id,
+        "object_kind": "message",
+        "object": "M",
+        "sensitivity": "R",
+        "source": "service",
+        "previous": "",
+    }

@@ -565,14 +565,14 @@ async def test_scopes(build: Build, server: KeyServer, claims: dict[str, Any], s
     assert found.scopes == scopes
     for scope in set(Scope) - scopes:
         with pytest.raises(ScopeMissing):
-            found.require(Scope(scope))
+            found.using(Scope(scope))
 
 
 async def test_a_weak_login_may_do_nothing(build: Build, server: KeyServer) -> None:
     """Staff without the second factor may do none of what their scopes allow."""
     found = await staff(build(with_staff(server.url)), staff_token(acr=BASIC))
     with pytest.raises(AuthenticationTooWeak):
-        found.require(Scope.OPEN_ALARMS)
+        found.using(Scope.OPEN_ALARMS)
 
 
 @pytest.mark.parametrize("role", [None, "", "On-call", "patient", "representative", ["on-call"], {}, 7])

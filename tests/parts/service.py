@@ -10,17 +10,18 @@ from typing import Any
 
 from messaging_service.application import codec
 from messaging_service.application.accept_terms import AcceptTerms
+from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.administer import Administer
 from messaging_service.application.alerts import Alerts
-from messaging_service.application.change_accounts import Actor, ChangeAccounts
+from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
-from messaging_service.application.ports import Alarm, Document, Envelope
+from messaging_service.application.ports import Actor, Alarm, Document, Envelope
 from messaging_service.application.read import Reader
 from messaging_service.application.relations import Relations
 from messaging_service.application.represent import Represent
@@ -142,7 +143,8 @@ class Service:
         self.accounts = Accounts(store, self.patients, keyring, clock)
         self.relations = Relations(store, self.patients)
         self.threads = Threads(store)
-        self.access_log = ChainedAccessLog(store, clock)
+        self.anchors = Anchors(store, keyring, clock)
+        self.access_log = ChainedAccessLog(store, self.patients, self.anchors, clock)
         self.alerts = Alerts(store, self.operations, clock)
         self.change_accounts = ChangeAccounts(self.accounts, self.access_log, clock)
         self.administer = Administer(

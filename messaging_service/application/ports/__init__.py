@@ -3,10 +3,9 @@
 Every adapter of a port passes the same suite in tests/contract.
 """
 
+from messaging_service.application.ports.access import Access, AccessLog, AccessPoint, Actor
 from messaging_service.application.ports.broker import Broker, Delivery, Depth, Envelope, QueueDeclaration, Topology
 from messaging_service.application.ports.outward import (
-    AccessEntry,
-    AccessLog,
     Alarm,
     Clock,
     Epd,
@@ -19,8 +18,10 @@ from messaging_service.application.ports.outward import (
 from messaging_service.application.ports.store import Collection, Document, DocumentStore, Index
 
 __all__ = [
-    "AccessEntry",
+    "Access",
     "AccessLog",
+    "AccessPoint",
+    "Actor",
     "Alarm",
     "Broker",
     "Clock",

@@ -11,32 +11,6 @@ Clock = Callable[[], int]
 """Now, in milliseconds since 1970 in UTC; injected, so that tests can move it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEntry:
-    """One read or change of a patient's data, after NEN 7513. Holds identifiers, never content.
-
-    `action` is read, create, update or delete; `actor` is a pseudonym of the user, or the name of a step.
-    """
-
-    tenant: str
-    patient: str
-    actor: str
-    role: str
-    action: str
-    object_kind: str
-    object: str
-    purpose: str
-    basis: str
-    outcome: str = "success"
-
-
-class AccessLog(Protocol):
-    """Where every read and change of patient data is written down."""
-
-    async def record(self, entry: AccessEntry) -> None:
-        """Durable when it returns. Raises StoreDown."""
-
-
 class Epd(Protocol):
     """The connections to one tenant's EPD."""
 
