@@ -12,7 +12,7 @@ from tests.parts.rabbit_fixture import rabbit_node  # noqa: E402 - the modules w
 
 __all__ = ["rabbit_node"]
 
-LONGEST_FIRST = ("acceptance", "faults", "benchmarks", "contract", "browser", "integration", "unit")
+LONGEST_FIRST = ("acceptance", "faults", "benchmarks", "contract", "browser", "deployment", "integration", "unit")
 """The folders of the tests by how long they take, so that no process is left with a long one at the end."""
 _TESTS = Path(__file__).parent
 

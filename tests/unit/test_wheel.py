@@ -1,12 +1,10 @@
-"""What is shipped: a wheel that holds everything it needs and runs from a fresh environment."""
+"""What is shipped: a wheel that holds everything it needs. That it runs by itself: tests/deployment/test_image.py."""
 
 from __future__ import annotations
 
 import configparser
 import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
@@ -51,29 +49,3 @@ def test_it_says_how_it_is_started(wheel: Path) -> None:
         points = configparser.ConfigParser()
         points.read_string(archive.read(name).decode())
     assert points["console_scripts"]["messaging-service"] == "messaging_service.cli:main"
-
-
-def test_it_runs_from_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
-    """Installed by itself, with the locked dependencies beside it, far from the sources: it starts and screens."""
-    home = tmp_path / "venv"
-    venv.create(home, with_pip=False, symlinks=True)
-    python = home / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    done = subprocess.run([*install, "--disable-pip-version-check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (site,) = home.glob("lib/python*/site-packages")
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    command = home / "bin" / "messaging-service"
-    version = run(command, "--version", cwd=tmp_path)
-    assert version.startswith("messaging-service, version ")
-    where = run(python, "-c", "import messaging_service; print(messaging_service.__file__)", cwd=tmp_path)
-    assert where.startswith(str(home)), "the sources were imported, not the wheel"
-    verdict = run(command, "screen", cwd=tmp_path, given='{"text": "Drukkende pijn op de borst, straalt uit"}\n')
-    assert '"urgent":true' in verdict
-
-
-def run(program: Path, *arguments: str, cwd: Path, given: str = "") -> str:
-    """What it prints; fails the test unless it succeeds."""
-    done = subprocess.run([program, *arguments], cwd=cwd, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
