@@ -16,7 +16,8 @@ from messaging_service.serving import serve_everything, serve_gateway, serve_wor
 from workers.clock import CLOCKWORK
 from workers.receive import RECEIVE
 
-STEPS = [*(step.value for step in Step), RECEIVE, *CLOCKWORK]
+CLOCK = "clock"
+STEPS = [*(step.value for step in Step), RECEIVE, CLOCK, *CLOCKWORK]
 
 
 def add_to(main: click.Group) -> None:
@@ -43,12 +44,13 @@ def gateway() -> None:
 def worker(steps: tuple[str, ...], listen: str | None) -> None:
     """Run the worker of one or more STEPS.
 
-    persist, file, escalate, notify, park, receive, and by the clock close_accounts, end_quiet_care, forget_received.
+    persist, file, escalate, notify, park, receive; clock is all that is done by the clock, which can also be named
+    one by one.
     """
 
     async def work(parts: Parts, stop: asyncio.Event) -> None:
-        queued = [Step(step) for step in steps if step != RECEIVE and step not in CLOCKWORK]
-        clockwork = [step for step in steps if step in CLOCKWORK]
+        queued = [Step(step) for step in steps if step not in (RECEIVE, CLOCK, *CLOCKWORK)]
+        clockwork = CLOCKWORK if CLOCK in steps else [step for step in steps if step in CLOCKWORK]
         await serve_workers(parts, queued, stop, listen, receive=RECEIVE in steps, clockwork=clockwork)
 
     _run("+".join(steps), work)

@@ -1,0 +1,76 @@
+"""deploy/dashboards: promtool and the service itself agree with what is asked there; each alert has its entry."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from messaging_service.adapters.metrics import Metrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARDS = DEPLOY / "dashboards"
+GUIDES = DEPLOY / "guides"
+_METRIC = re.compile(r"\bmessaging_[a-z_]+")
+
+
+def exported() -> set[str]:
+    """Every series that a process of the service can show, as PromQL names it."""
+    names = set()
+    for family in Metrics().registry.collect():
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
+        names |= {family.name + suffix for suffix in suffixes}
+    return names
+
+
+def promtool(*arguments: str) -> str:
+    """What promtool says; fails the test unless it is content."""
+    done = subprocess.run(["promtool", *arguments], cwd=DASHBOARDS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_rules_hold() -> None:
+    """promtool reads the rules, and plays each alert's beginning and end."""
+    assert "SUCCESS" in promtool("check", "rules", "rules.yml")
+    assert "SUCCESS" in promtool("test", "rules", "rules_test.yml")
+
+
+def test_the_configuration_is_read(tmp_path: Path) -> None:
+    """promtool reads the scrape configuration, with a certificate authority where the secret would lie."""
+    text = (DASHBOARDS / "prometheus.yml").read_text()
+    (tmp_path / "ca.pem").touch()
+    (tmp_path / "rules.yml").write_text((DASHBOARDS / "rules.yml").read_text())
+    (tmp_path / "prometheus.yml").write_text(text.replace("/run/secrets", str(tmp_path)))
+    assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
+
+
+def test_every_alert_is_tried_and_has_a_runbook_entry() -> None:
+    """Each alert is in the rules' tests, and the heading that its annotation points to is in the runbook."""
+    (group,) = yaml.safe_load((DASHBOARDS / "rules.yml").read_text())["groups"]
+    tested = (DASHBOARDS / "rules_test.yml").read_text()
+    runbook = (GUIDES / "runbook.md").read_text()
+    for rule in group["rules"]:
+        assert rule["annotations"]["runbook"] == f"runbook.md#{rule['alert'].lower()}"
+        assert f"## {rule['alert']}\n" in runbook
+        assert f"alertname: {rule['alert']}\n" in tested
+
+
+def test_what_is_asked_for_is_exported() -> None:
+    """Rules and dashboard ask for no series that the service does not have."""
+    dashboard = json.loads((DASHBOARDS / "grafana" / "dashboards" / "messaging.json").read_text())
+    asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    asked += (DASHBOARDS / "rules.yml").read_text()
+    assert set(_METRIC.findall(asked)) <= exported()
+
+
+def test_every_metric_is_on_its_page_and_on_the_dashboard() -> None:
+    """The page explains each metric, and the dashboard shows it."""
+    page = (GUIDES / "metrics.md").read_text()
+    dashboard = (DASHBOARDS / "grafana" / "dashboards" / "messaging.json").read_text()
+    for family in Metrics().registry.collect():
+        assert f"`{family.name}" in page, family.name
+        assert family.name in dashboard, family.name
