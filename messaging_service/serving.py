@@ -12,7 +12,6 @@ import structlog
 from aiohttp import web
 
 from messaging_service.adapters.identity import TokenVerifier
-from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application.journal import Journal
 from messaging_service.application.logins import Logins
 from messaging_service.application.read import Reader
@@ -77,7 +76,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         screener=Screener.load(),
         keyring=parts.keyring,
         journal=journal,
-        calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in parts.tenants.values()},
+        calendars=parts.calendars,
         limit=take_one,
         clock=parts.clock,
     )
@@ -86,6 +85,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         patients=parts.patients,
         accounts=parts.accounts,
         threads=parts.threads,
+        awaited=parts.awaited(),
         keyring=parts.keyring,
         access_log=parts.access_log,
     )
@@ -93,6 +93,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         submit=submit,
         reader=reader,
         break_glass=parts.break_glass(),
+        mark_handled=parts.mark_handled(),
         administer=parts.administer(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),

@@ -21,6 +21,7 @@ def stations(parts: Parts) -> list[Station]:
         accounts=parts.accounts,
         relations=parts.relations,
         threads=parts.threads,
+        awaited=parts.awaited(),
         access_log=parts.access_log,
         clock=parts.clock,
     )

@@ -11,7 +11,8 @@ import aiosmtplib
 import msgspec
 import structlog
 
-from messaging_service.adapters.on_call_mail import Letters, MailServer
+from messaging_service.adapters.mail import MailServer
+from messaging_service.adapters.on_call_mail import Letters
 from messaging_service.adapters.portal_webhook import WebhookSecret, post, secure_url
 from messaging_service.application.ports import Alarm, Clock, OnCall
 from messaging_service.domain.errors import MessagingError, OnCallUnreachable, SettingInvalid

@@ -1,31 +1,15 @@
-"""The letter that tells on-call of an urgent message, and the mail server that takes it."""
+"""The letter that tells on-call of an urgent message."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from urllib.parse import unquote, urlsplit
+from email.utils import format_datetime
 
-import aiosmtplib
-import structlog
-
+from messaging_service.adapters.mail import MailServer, domain_of, hand_in
 from messaging_service.application.ports import Alarm, Clock
-from messaging_service.config import read_secret
-from messaging_service.domain.errors import SettingInvalid
 from messaging_service.tenants import Tenant
-from messaging_service.transport import is_loopback
-
-SMTP_SECONDS = 10.0
-"""From the first packet until the letter is taken."""
-QUIT_SECONDS = 1.0
-
-
-_log = structlog.get_logger(__name__)
-_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 _SUBJECT = "Spoedbericht / urgent message: {name}"
 _TEXT = """\
@@ -55,36 +39,6 @@ operations and give them its number. Answers to this e-mail are not read.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """Where mail is handed in: `smtp` in the clear, `smtp+starttls` only with STARTTLS, `smtps` by TLS."""
-
-    scheme: str
-    host: str
-    port: int
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, setting: str) -> MailServer:
-        """From `smtp://[user:password@]host[:port]` or one of its two kinds, or `file:PATH` of such a line.
-
-        Raises:
-            SettingInvalid: it is no such address, or the letter would cross the network in the clear.
-        """
-        try:
-            url = urlsplit(read_secret(setting))
-            port = url.port
-        except ValueError as problem:
-            raise SettingInvalid("MESSAGING_SMTP: host or port cannot be read") from problem
-        if url.scheme not in _PORTS or not url.hostname:
-            raise SettingInvalid("MESSAGING_SMTP: smtp://, smtp+starttls:// or smtps:// and a host is wanted")
-        if url.scheme == "smtp" and not is_loopback(url.hostname):
-            raise SettingInvalid("MESSAGING_SMTP: smtp:// is for this machine only; use smtp+starttls:// or smtps://")
-        user, password = (unquote(part) if part else None for part in (url.username, url.password))
-        return cls(url.scheme, url.hostname, port or _PORTS[url.scheme], user, password)
-
-
 class Letters:
     """A short letter in Dutch and English that says that, since when and what to do."""
 
@@ -94,37 +48,15 @@ class Letters:
         self._tenant = tenant
         self._server = server
         self._sender = sender
-        self._domain = parseaddr(sender)[1].partition("@")[2]
-        if not self._domain:
-            raise SettingInvalid("MESSAGING_MAIL_FROM: an address with a domain is wanted")
+        self._domain = domain_of(sender)
         self._clock = clock
         self._link = link
         self._tls = tls
 
     async def __call__(self, alarm: Alarm) -> str:
         """Hand the letter in. Returns `taken`, or `partly` when some receivers were refused; raises on any fault."""
-        client = self._client()
-        try:
-            async with asyncio.timeout(SMTP_SECONDS):
-                await client.connect()
-                refused, _ = await client.send_message(self._letter(alarm))
-            await _part(client)
-        finally:
-            client.close()
-        return "partly" if refused else "taken"
-
-    def _client(self) -> aiosmtplib.SMTP:
-        return aiosmtplib.SMTP(
-            hostname=self._server.host,
-            port=self._server.port,
-            username=self._server.user,
-            password=self._server.password,
-            use_tls=self._server.scheme == "smtps",
-            start_tls=self._server.scheme == "smtp+starttls",
-            tls_context=self._tls,
-            local_hostname=self._domain,  # else the machine's name is looked up, and mail hangs on that server too
-            timeout=None,
-        )
+        taken = await hand_in(self._letter(alarm), self._server, self._domain, self._tls)
+        return "taken" if taken else "partly"
 
     def _letter(self, alarm: Alarm) -> EmailMessage:
         received = datetime.fromtimestamp(alarm.accepted_at / 1000, self._tenant.zone)
@@ -145,11 +77,3 @@ class Letters:
         letter["Importance"] = "high"
         letter.set_content(_TEXT.format_map(said))
         return letter
-
-
-async def _part(client: aiosmtplib.SMTP) -> None:
-    """Say QUIT. The letter is taken by now: a server that parts badly must not have it sent again and again."""
-    try:
-        await client.quit(timeout=QUIT_SECONDS)
-    except aiosmtplib.SMTPException as problem:
-        _log.info("on_call_quit_unanswered", channel="email", reason=type(problem).__name__)

@@ -36,6 +36,15 @@ FILINGS = Collection(
         Index("by_control_id", ("tenant", "last_control_id")),
     ),
 )
+AWAITED = Collection(
+    "awaited",
+    (
+        Index("by_time", ("tenant", "next_at")),
+        Index("of_thread", ("thread", "place")),
+        Index("by_week", ("tenant", "week", "outcome", "care_team")),
+    ),
+    shard_key="thread",
+)
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
 ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
@@ -73,6 +82,7 @@ ALL = (
     UNMATCHED,
     RECEIVED,
     FILINGS,
+    AWAITED,
     CHANGES,
     PARKED,
     ALARMS,

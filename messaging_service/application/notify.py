@@ -14,13 +14,24 @@ from messaging_service.domain.errors import MessageFault, WebhookDown
 from messaging_service.domain.events import (
     MessageEscalated,
     MessageFiled,
+    MessageHandled,
     MessageParked,
     ReplyChanged,
+    ReplyOverdue,
     ReplyReceived,
     ReplyWithdrawn,
 )
 
-Notified = MessageFiled | MessageEscalated | MessageParked | ReplyReceived | ReplyChanged | ReplyWithdrawn
+Notified = (
+    MessageFiled
+    | MessageEscalated
+    | MessageParked
+    | ReplyReceived
+    | ReplyChanged
+    | ReplyWithdrawn
+    | ReplyOverdue
+    | MessageHandled
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ _KINDS = {
         _Kind(ReplyReceived, "reply.received", "received_at"),
         _Kind(ReplyChanged, "reply.changed", "changed_at", again=True),
         _Kind(ReplyWithdrawn, "reply.withdrawn", "withdrawn_at", again=True),
+        _Kind(ReplyOverdue, "reply.overdue", "overdue_at"),
+        _Kind(MessageHandled, "message.handled", "handled_at"),
     )
 }
 

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.actors import author
+from messaging_service.application.awaited import Awaited
 from messaging_service.application.codec import Outgoing, outgoing, read_event, unpack
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import Access, AccessLog, Clock, Envelope
@@ -39,6 +40,7 @@ class Persist:
         accounts: Accounts,
         relations: Relations,
         threads: Threads,
+        awaited: Awaited,
         access_log: AccessLog,
         clock: Clock,
     ) -> None:
@@ -48,6 +50,7 @@ class Persist:
         self._accounts = accounts
         self._relations = relations
         self._threads = threads
+        self._awaited = awaited
         self._access_log = access_log
         self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -90,7 +93,8 @@ class Persist:
             raise MessageFault("conflict") from problem
         basis = "treatment relation" if stored.routed_by == "relation" else stored.routed_by
         by = author(self._keyring, tenant, submission.author, basis)
-        await self._access_log.record(Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment"))
+        access = Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment")
+        await asyncio.gather(self._awaited.expect(tenant, stored), self._access_log.record(access))
         return stored
 
     async def _allowed(

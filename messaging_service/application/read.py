@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from messaging_service.application.accounts import Accounts, Entry
+from messaging_service.application.awaited import Awaited
 from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import unpack
 from messaging_service.application.collections import PARKED
@@ -15,6 +17,7 @@ from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring
+from messaging_service.domain.awaited import AwaitedReply
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Filing, FilingState
 from messaging_service.domain.message import Author, Lane, State, Submission
@@ -39,6 +42,7 @@ class MessageView:
     """A message as the patient sees it. Times in milliseconds.
 
     One of `submission` and `reply` is there, but neither before a submission is persisted.
+    `awaited` is the clock of a submission's answer.
     """
 
     id: str
@@ -49,6 +53,7 @@ class MessageView:
     care_team: str = ""
     submission: Submission | None = None
     reply: Reply | None = None
+    awaited: AwaitedReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Reader:
         patients: Patients,
         accounts: Accounts,
         threads: Threads,
+        awaited: Awaited,
         keyring: Keyring,
         access_log: AccessLog,
     ) -> None:
@@ -80,6 +86,7 @@ class Reader:
         self._patients = patients
         self._accounts = accounts
         self._threads = threads
+        self._awaited = awaited
         self._keyring = keyring
         self._access_log = access_log
 
@@ -195,8 +202,12 @@ class Reader:
         """Of these messages those that are shown: not withdrawn, and of the reader's records."""
         shown = [message for message in messages if not message.withdrawn_at and message.patient in records]
         patients = {id: await self._patients.load(id) for id in {message.patient for message in shown}}
-        filings: Mapping[str, Filing] = await self._threads.filings([message.id for message in shown])
-        return [_view(patients[message.patient], message, filings.get(message.id)) for message in shown]
+        asked = [message.id for message in shown if message.kind != REPLY]
+        filings, awaited = await asyncio.gather(self._threads.filings(asked), self._awaited.get_many(asked))
+        return [
+            _view(patients[message.patient], message, filings.get(message.id), awaited.get(message.id))
+            for message in shown
+        ]
 
     async def _log(self, reader: Writer, patient: str, kind: str, id: str, action: str = "read") -> None:
         by = self._accounts.by(reader)
@@ -213,7 +224,7 @@ def _thread_view(thread: StoredThread, last: MessageView | None) -> ThreadView:
     return ThreadView(thread.id, thread.state, thread.opened_at, thread.order, shown, thread.private is not False)
 
 
-def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> MessageView:
+def _view(patient: Patient, message: StoredMessage, filing: Filing | None, awaited: AwaitedReply | None) -> MessageView:
     if message.kind == REPLY:
         return _reply_view(patient, message)
     submission = unpack(patient.unseal(message.id, "submission", message.sealed), Submission)
@@ -225,6 +236,7 @@ def _view(patient: Patient, message: StoredMessage, filing: Filing | None) -> Me
         filed_at=filing.filed_at if filing else 0,
         care_team=message.care_team,
         submission=submission,
+        awaited=awaited,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from messaging_service.application.actors import clinician
+from messaging_service.application.awaited import Awaited
 from messaging_service.application.codec import outgoing
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Access, AccessLog, Broker, Clock, DocumentStore
@@ -40,6 +41,7 @@ class Replies:
         keyring: Keyring,
         patients: Patients,
         threads: Threads,
+        awaited: Awaited,
         unmatched: UnmatchedDocuments,
         access_log: AccessLog,
         clock: Clock,
@@ -48,6 +50,7 @@ class Replies:
         self._keyring = keyring
         self._patients = patients
         self._threads = threads
+        self._awaited = awaited
         self._unmatched = unmatched
         self._access_log = access_log
         self._clock = clock
@@ -148,9 +151,10 @@ class Replies:
     async def _tell(
         self, tenant: Tenant, version: StoredVersion, shown: StoredMessage | None, wrote: ClinicianWrote, by: str
     ) -> None:
-        """The access log, then the portal."""
+        """The clocks that it stops, the access log, then the portal."""
         if shown is None:
             return
+        await self._awaited.follow(shown)
         who = clinician(self._keyring, tenant.id, wrote.clinician, wrote.name, wrote.role, by)
         access = Access(tenant.id, shown.patient, who, _ACTIONS[wrote.told], REPLY, shown.id, "treatment")
         await self._access_log.record(access)

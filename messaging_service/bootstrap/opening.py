@@ -15,6 +15,7 @@ import structlog
 
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.operations import OperationsChannel
+from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
@@ -107,6 +108,7 @@ def _assemble(
         anchors=anchors,
         access_log=ChainedAccessLog(store, patients, anchors, system_clock, f"{name}@{socket.gethostname()}"),
         alerts=Alerts(store, operations, system_clock),
+        calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in tenants.values()},
         closing=closing,
     )
 

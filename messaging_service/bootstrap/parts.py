@@ -11,6 +11,7 @@ import aiohttp
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
+from messaging_service.adapters.team_mail import TeamMail
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
@@ -18,6 +19,7 @@ from messaging_service.application.accounts import Accounts
 from messaging_service.application.acknowledge import ApplicationAcknowledgement
 from messaging_service.application.administer import Administer
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.awaited import Awaited
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.care import CareFeed
 from messaging_service.application.change_accounts import ChangeAccounts
@@ -31,15 +33,24 @@ from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
+from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.openings import Openings
 from messaging_service.application.park import Mend
 from messaging_service.application.patients import Patients
-from messaging_service.application.ports import Broker, Clock, DocumentStore, PortalWebhook, Topology
+from messaging_service.application.ports import (
+    Broker,
+    Clock,
+    DocumentStore,
+    PortalWebhook,
+    Topology,
+    WorkingDays,
+)
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.relations import Relations
+from messaging_service.application.remind import Remind
 from messaging_service.application.represent import Represent
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
@@ -71,6 +82,7 @@ class Parts:
     anchors: Anchors
     access_log: ChainedAccessLog
     alerts: Alerts
+    calendars: Mapping[str, WorkingDays]
     closing: AsyncExitStack
 
     @property
@@ -104,6 +116,27 @@ class Parts:
     def logins(self) -> Logins:
         """The register of logins."""
         return Logins(self.store, self.keyring, self.tenants)
+
+    def awaited(self) -> Awaited:
+        """The clocks of awaited answers."""
+        return Awaited(store=self.store, threads=self.threads, calendars=self.calendars, clock=self.clock)
+
+    def mark_handled(self) -> MarkHandled:
+        """What stops a clock where there is no written answer."""
+        return MarkHandled(awaited=self.awaited(), broker=self.broker, keyring=self.keyring, access_log=self.access_log)
+
+    def remind(self) -> Remind:
+        """What reminds care teams of reply dates, and tells of those that have passed."""
+        smtp, sender = self.settings.smtp, self.settings.mail_from
+        return Remind(
+            tenants=self.tenants,
+            awaited=self.awaited(),
+            threads=self.threads,
+            teams={one.id: TeamMail(one, smtp, sender, self.clock) for one in self.tenants.values()},
+            broker=self.broker,
+            alerts=self.alerts,
+            clock=self.clock,
+        )
 
     def break_glass(self) -> BreakGlass:
         """What lets on-call open an urgent message."""
@@ -169,6 +202,7 @@ class Parts:
             keyring=self.keyring,
             patients=self.patients,
             threads=self.threads,
+            awaited=self.awaited(),
             unmatched=self.unmatched(),
             access_log=self.access_log,
             clock=self.clock,

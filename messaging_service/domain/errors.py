@@ -54,6 +54,12 @@ class WebhookDown(ServerFault):
     server = "webhook"
 
 
+class MailDown(ServerFault):
+    """The mail server does not take a letter. Check MESSAGING_SMTP and the addresses in the tenant's file."""
+
+    server = "mail"
+
+
 class KeyringUnreadable(ServerFault):
     """The keyring file was replaced by one that cannot be read. Put the right one at MESSAGING_KEYRING."""
 

@@ -110,6 +110,27 @@ class ReplyWithdrawn:
     withdrawn_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyOverdue:
+    """The date until which an answer was aimed at has passed without one."""
+
+    message: str
+    tenant: str
+    thread: str
+    overdue_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHandled:
+    """The care team handled the message without a written answer, by telephone for instance."""
+
+    message: str
+    tenant: str
+    thread: str
+    handled_at: int
+
+
 ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
 MessageEvent = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked
-Event = MessageEvent | ReplyEvent
+ReplyDateEvent = ReplyOverdue | MessageHandled
+Event = MessageEvent | ReplyEvent | ReplyDateEvent

@@ -8,7 +8,18 @@ import structlog
 from aiohttp import web
 
 from messaging_service.application.submit import AfterReading
-from messaging_service.gateway import account, accounts, alarms, health, logins, messages, notices, terms, threads
+from messaging_service.gateway import (
+    account,
+    accounts,
+    alarms,
+    handling,
+    health,
+    logins,
+    messages,
+    notices,
+    terms,
+    threads,
+)
 from messaging_service.gateway.context import CONTEXT, TENANT, Context, language_of
 from messaging_service.gateway.problems import kind_of, problem_response
 
@@ -24,7 +35,7 @@ def build_app(context: Context) -> web.Application:
         middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
     )
     app[CONTEXT] = context
-    for resource in (messages, threads, notices, terms, account, accounts, alarms, logins):
+    for resource in (messages, threads, notices, terms, account, accounts, alarms, logins, handling):
         resource.add_routes(app.router)
     health.add_routes(app, context.checks)
     return app

@@ -15,6 +15,7 @@ from messaging_service.application.administer import Administer
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.logins import Logins
+from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
 from messaging_service.application.represent import Represent
@@ -40,6 +41,7 @@ class Context:
     submit: Submit
     reader: Reader
     break_glass: BreakGlass
+    mark_handled: MarkHandled
     administer: Administer
     represent: Represent
     accept_terms: AcceptTerms

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from aiohttp import HttpVersion11, web
 
+from messaging_service.adapters.reply_wording import reply_text
 from messaging_service.application.callers import Writer
 from messaging_service.application.read import MessageView, is_urgent
 from messaging_service.application.submit import Accepted, SubmitMessage
+from messaging_service.domain.awaited import AwaitedReply, Stage
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.message import Author, BodyFormat, State, Submission
 from messaging_service.gateway.context import (
@@ -26,6 +28,7 @@ from messaging_service.gateway.new_message import idempotency_key_of, read_new_m
 from messaging_service.gateway.problems import notice_json
 from messaging_service.screening.notices import PRIVATE_TOPICS, Notice, notice_for
 
+REPLY_STATUS = {Stage.OVERDUE: "passed", Stage.ANSWERED: "answered", Stage.HANDLED: "handled"}
 _JSON = {"Cache-Control": "no-store"}
 
 
@@ -77,6 +80,7 @@ def _accepted(accepted: Accepted, writer: Writer, language: str, public_url: str
         "status": State.ACCEPTED,
         "status_url": status_url,
         "reply_by": accepted.reply_by,
+        "reply_by_text": reply_text(Stage.WAITING, accepted.reply_by, language, writer.tenant.telephone),
         "urgent": accepted.triage.urgent,
     }
     if accepted.triage.urgent:
@@ -112,6 +116,7 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
         "language": submission.content.language,
         **_written_by(submission.author),
         "reply_by": submission.reply_by,
+        **_reply_date(view.awaited, submission, writer),
         "urgent": submission.triage.urgent,
         "accepted_at": instant(view.accepted_at),
         "care_team": view.care_team,
@@ -121,6 +126,14 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     if is_urgent(view):
         members["notice"] = notice_json(_lasting_notice(submission, writer))
     return members
+
+
+def _reply_date(awaited: AwaitedReply | None, submission: Submission, writer: Writer) -> dict[str, str]:
+    """Where the answer is, and the sentence that says so without promise, in the language of the message."""
+    stage = awaited.stage if awaited else Stage.WAITING
+    text = reply_text(stage, submission.reply_by, submission.content.language, writer.tenant.telephone)
+    members = {"reply_status": REPLY_STATUS.get(stage, "awaited")}
+    return members | ({"reply_by_text": text} if text else {})
 
 
 def _written_by(author: Author) -> dict[str, str]:

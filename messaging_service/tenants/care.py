@@ -23,13 +23,18 @@ class ReplyTarget(Table, frozen=True, kw_only=True):
 
 
 class CareTeam(Table, frozen=True, kw_only=True):
-    """A team that reads messages; `cover` names the team that reads them while it is absent."""
+    """A team that reads messages; `cover` names the team that reads them while it is absent.
+
+    `email` is told before a reply date passes and `lead` after; without them those of the triage desk are.
+    """
 
     code: Code
     name: str
     department: Code
     absent: bool = False
     cover: Code | None = None
+    email: tuple[str, ...] = ()
+    lead: tuple[str, ...] = ()
 
 
 class Department(Table, frozen=True, kw_only=True):

@@ -151,6 +151,7 @@ HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
     ("/v1/alarms/{id}/opening", "path", "id"): an_alarm,
     ("/v1/messages", "body", "thread"): a_message,
     ("/v1/messages/{id}", "path", "id"): a_message,
+    ("/v1/messages/{id}/handling", "path", "id"): a_message,
     ("/v1/threads/{id}", "path", "id"): a_message,
     ("/v1/threads/{id}/privacy", "path", "id"): a_message,
     ("/v1/account/representatives/{representative}", "path", "representative"): a_representative,

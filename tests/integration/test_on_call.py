@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
-from messaging_service.adapters import on_call_mail, portal_webhook
+from messaging_service.adapters import mail as mail_server
+from messaging_service.adapters import portal_webhook
+from messaging_service.adapters.mail import MailServer
 from messaging_service.adapters.on_call import OnCallChannels
-from messaging_service.adapters.on_call_mail import MailServer
 from messaging_service.adapters.portal_webhook import WebhookSecret
 from messaging_service.application.ports import Alarm
 from messaging_service.domain.errors import OnCallUnreachable, SettingInvalid
@@ -350,9 +351,9 @@ async def test_both_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither answers: both time out, side by side, and the caller learns that nobody was told."""
-    assert on_call_mail.SMTP_SECONDS == 10
+    assert mail_server.SMTP_SECONDS == 10
     monkeypatch.setattr(portal_webhook, "TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(on_call_mail, "SMTP_SECONDS", 0.2)
+    monkeypatch.setattr(mail_server, "SMTP_SECONDS", 0.2)
     hook.hangs = True
     mail.may_answer.clear()
     with pytest.raises(OnCallUnreachable):
@@ -365,7 +366,7 @@ async def test_a_mail_server_that_does_not_part(
     mail: MailPeer, channels: Build, counted: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It took the letter and never answers QUIT: taken, or on-call would get the same letter without end."""
-    monkeypatch.setattr(on_call_mail, "QUIT_SECONDS", 0.1)
+    monkeypatch.setattr(mail_server, "QUIT_SECONDS", 0.1)
     mail.may_part.clear()
     await channels(tenant(email=(ARTS,)), f"smtp://127.0.0.1:{mail.port}").page(ALARM)
     assert (len(mail.letters), counted) == (1, [("email", "taken")])

@@ -38,6 +38,7 @@ class Receiving:
             keyring=service.keyring,
             patients=service.patients,
             threads=service.threads,
+            awaited=service.awaited,
             unmatched=self.unmatched,
             access_log=service.access_log,
             clock=service.clock,

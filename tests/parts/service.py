@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application import codec
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_anchors import Anchors
@@ -15,6 +16,7 @@ from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.administer import Administer
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.awaited import Awaited
 from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
@@ -143,6 +145,8 @@ class Service:
         self.accounts = Accounts(store, self.patients, keyring, clock)
         self.relations = Relations(store, self.patients)
         self.threads = Threads(store)
+        calendars = {tenant.id: TenantWorkingDays(tenant.reply) for tenant in tenants.values()}
+        self.awaited = Awaited(store=store, threads=self.threads, calendars=calendars, clock=clock)
         self.anchors = Anchors(store, keyring, clock)
         self.access_log = ChainedAccessLog(store, self.patients, self.anchors, clock)
         self.alerts = Alerts(store, self.operations, clock)
@@ -161,6 +165,7 @@ class Service:
             patients=self.patients,
             accounts=self.accounts,
             threads=self.threads,
+            awaited=self.awaited,
             keyring=keyring,
             access_log=self.access_log,
         )
@@ -181,6 +186,7 @@ class Service:
             accounts=self.accounts,
             relations=self.relations,
             threads=self.threads,
+            awaited=self.awaited,
             access_log=self.access_log,
             clock=clock,
         )

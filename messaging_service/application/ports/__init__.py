@@ -7,12 +7,14 @@ from messaging_service.application.ports.access import Access, AccessLog, Access
 from messaging_service.application.ports.broker import Broker, Delivery, Depth, Envelope, QueueDeclaration, Topology
 from messaging_service.application.ports.outward import (
     Alarm,
+    CareTeams,
     Clock,
     Epd,
     Meter,
     OnCall,
     Operations,
     PortalWebhook,
+    Waiting,
     WorkingDays,
 )
 from messaging_service.application.ports.store import Collection, Document, DocumentStore, Index
@@ -24,6 +26,7 @@ __all__ = [
     "Actor",
     "Alarm",
     "Broker",
+    "CareTeams",
     "Clock",
     "Collection",
     "Delivery",
@@ -39,5 +42,6 @@ __all__ = [
     "PortalWebhook",
     "QueueDeclaration",
     "Topology",
+    "Waiting",
     "WorkingDays",
 ]

@@ -46,6 +46,25 @@ class OnCall(Protocol):
         """Returns once at least one channel took it. Raises OnCallUnreachable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages of a care team's that wait for an answer: their ids, and by when (ISO date). Never what they say."""
+
+    tenant: str
+    care_team: str
+    messages: tuple[tuple[str, str], ...]
+
+
+class CareTeams(Protocol):
+    """The way to the people of a tenant's care teams, outside the EPD."""
+
+    async def remind(self, waiting: Waiting) -> None:
+        """Tell the team whose dates come near. Raises MailDown."""
+
+    async def escalate(self, waiting: Waiting) -> None:
+        """Tell the team's lead whose dates have passed. Raises MailDown."""
+
+
 class PortalWebhook(Protocol):
     """A tenant's portal, told of progress without content."""
 
