@@ -14,6 +14,7 @@ from aiohttp import web
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.application.journal import Journal
 from messaging_service.application.logins import Logins
+from messaging_service.application.overview import Recent
 from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit
 from messaging_service.bootstrap import Parts
@@ -22,7 +23,7 @@ from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
 from messaging_service.gateway.app import build_app
 from messaging_service.gateway.connection import GatewayRunner
-from messaging_service.gateway.context import Context
+from messaging_service.gateway.context import Context, Operations
 from messaging_service.gateway.health import Checks, add_routes
 from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
@@ -31,6 +32,7 @@ from messaging_service.transport import is_loopback
 from workers.clock import CLOCKWORK, run_clockwork
 from workers.process import run_steps
 from workers.receive import listening, run_listeners
+from workers.vitals import keep_vitals
 
 log = structlog.get_logger()
 
@@ -48,6 +50,11 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
+    """Run a gateway process until `stop`."""
+    await _together(stop, _serve_api(parts, stop), keep_vitals(parts, stop))
+
+
+async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
     """Serve the HTTP API until `stop`; requests under way are finished, then the journal is closed."""
     journal = Journal(parts.store, parts.clock)
     logins = parts.logins()
@@ -94,6 +101,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         reader=reader,
         break_glass=parts.break_glass(),
         mark_handled=parts.mark_handled(),
+        operations=Operations(Recent(parts.overview(), parts.clock), parts.samples(), parts.journey(), parts.mend()),
         administer=parts.administer(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),
@@ -142,7 +150,7 @@ async def serve_workers(
         app = web.Application()
         add_routes(app, checks(parts))
         running.append(_listen(app, parts.settings, listen, stop))
-    await _together(stop, *running)
+    await _together(stop, *running, keep_vitals(parts, stop))
 
 
 async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
@@ -155,12 +163,12 @@ async def serve_everything(parts: Parts, stop: asyncio.Event) -> None:
     async def inlets() -> None:
         listeners = [run_listeners(parts, stop)] if listening(parts) else []
         try:
-            await _together(stop, serve_gateway(parts, stop), *listeners)
+            await _together(stop, _serve_api(parts, stop), *listeners)
         finally:
             workers_stop.set()
 
     clockwork = run_clockwork(parts, CLOCKWORK, stop)
-    await _together(stop, inlets(), run_steps(parts, list(Step), workers_stop), clockwork)
+    await _together(stop, inlets(), run_steps(parts, list(Step), workers_stop), clockwork, keep_vitals(parts, stop))
 
 
 async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:

@@ -17,12 +17,14 @@ CLOSE_ACCOUNTS = "close_accounts"
 END_QUIET_CARE = "end_quiet_care"
 FORGET_RECEIVED = "forget_received"
 REMIND = "remind"
+WATCH_LEDGER = "watch_ledger"
 SECONDS_BETWEEN = 60.0
 _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
     END_QUIET_CARE: lambda parts: parts.end_quiet_care(),
     FORGET_RECEIVED: lambda parts: parts.forget_received(),
     REMIND: lambda parts: parts.remind(),
+    WATCH_LEDGER: lambda parts: parts.watch_ledger(),
 }
 CLOCKWORK = tuple(_WORK)
 """The names of what the clock asks for, as `messaging-service worker` knows them."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from messaging_service.application.ports import Depth
+from messaging_service.application.samples import Flow
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FILING_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86400)
@@ -20,6 +21,7 @@ class Metrics:
         self._accepted = self._counter("messaging_accepted", "Messages answered 202", "tenant", "lane")
         self._refused = self._counter("messaging_refused", "Requests answered with a problem", "problem")
         self._handled = self._counter("messaging_handled", "Deliveries a step is done with", "queue", "outcome")
+        self._published = self._counter("messaging_published", "Messages put into a queue", "queue")
         self._acks = self._counter("messaging_acknowledgements", "Answers of the EPD", "tenant", "lane", "code")
         self._channels = self._counter("messaging_channel", "Outward channels", "channel", "outcome")
         self._tokens = self._counter("messaging_tokens_refused", "Access tokens refused", "reason")
@@ -35,6 +37,8 @@ class Metrics:
         self._age = self._gauge("messaging_queue_oldest_seconds", "Age of the oldest message of a queue", "queue")
         self._up = self._gauge("messaging_up", "1 while a server answers", "server")
         self._parked = self._gauge("messaging_parked", "Messages that wait for a person")
+        self._flows: dict[str, Flow] = {}
+        self._open: set[str] = set()
         self._delivered = self._gauge("messaging_delivered", "Messages delivered, and not proved to be filed yet")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -54,6 +58,12 @@ class Metrics:
     def handled(self, queue: str, outcome: str) -> None:
         """A step is done with a delivery."""
         self._handled.labels(queue, outcome).inc()
+        self._moved(queue, done=outcome == "done", failed=outcome in ("retried", "parked"))
+
+    def published(self, queue: str) -> None:
+        """The broker confirmed a message put into a queue."""
+        self._published.labels(queue).inc()
+        self._moved(queue, put=1)
 
     def acknowledged(self, tenant: str, lane: str, code: str, waited_ms: int) -> None:
         """The EPD answered; only a positive answer ends the waiting."""
@@ -64,6 +74,7 @@ class Metrics:
     def circuit(self, queue: str, open: bool) -> None:
         """The circuit of a queue opened or closed."""
         self._circuit.labels(queue).set(1 if open else 0)
+        (self._open.add if open else self._open.discard)(queue)
 
     def channel(self, channel: str, outcome: str) -> None:
         """An outward channel took a message, or failed."""
@@ -87,6 +98,18 @@ class Metrics:
     def up(self, server: str, answers: bool) -> None:
         """Whether a server answered just now."""
         self._up.labels(server).set(1 if answers else 0)
+
+    def _moved(self, queue: str, *, put: int = 0, done: int = 0, failed: int = 0) -> None:
+        known = self._flows.get(queue, Flow())
+        self._flows[queue] = Flow(known.put + put, known.done + done, known.failed + failed)
+
+    def flows(self) -> dict[str, Flow]:
+        """By queue, what this process did since it began."""
+        return dict(self._flows)
+
+    def open_circuits(self) -> tuple[str, ...]:
+        """The queues whose step waits for a server."""
+        return tuple(sorted(self._open))
 
     def exposition(self) -> bytes:
         """All metrics as text."""

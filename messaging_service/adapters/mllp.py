@@ -78,6 +78,11 @@ class MllpClient:
         async with self._turn:
             await self._ready()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection stands now."""
+        return self._session is not None and self._session.is_fit()
+
     async def close(self) -> None:
         """Close the connection after the exchange under way."""
         async with self._turn:
@@ -161,6 +166,11 @@ class MllpPool:
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection; a connection that is busy is not waited for."""
         await self._urgent.probe()
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections stand now, and how many there are at most."""
+        clients = (*self._clients, self._urgent)
+        return sum(client.is_open for client in clients), len(clients)
 
     async def close(self) -> None:
         """Close all connections."""

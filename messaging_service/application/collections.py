@@ -46,8 +46,10 @@ AWAITED = Collection(
     shard_key="thread",
 )
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
-PARKED = Collection("parked", (Index("by_state", ("state", "order")),))
-ALARMS = Collection("alarms", (Index("by_state", ("state", "raised_at")),))
+PARKED = Collection(
+    "parked", (Index("by_state", ("state", "order")), Index("by_kind", ("tenant", "state", "step", "reason", "order")))
+)
+ALARMS = Collection("alarms", (Index("of_tenant", ("tenant", "state", "raised_at")),))
 KEY_SETS = Collection("key_sets")
 LOGINS = Collection("logins", (Index("by_day", ("tenant", "day", "kind")),))
 HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
@@ -66,6 +68,9 @@ ACCESS_LOG = Collection(
     ),
 )
 ACCESS_ANCHORS = Collection("access_anchors", (Index("in_order", ("tenant", "number")),))
+SAMPLES = Collection("samples", (Index("by_hour", ("tenant", "hour")),))
+PROCESSES = Collection("processes", (Index("by_time", ("kind", "seen_at")),))
+LEDGER_REPORTS = Collection("ledger_reports")
 
 ALL = (
     IDENTIFIERS,
@@ -93,6 +98,9 @@ ALL = (
     ALERTS,
     RUNS,
     JOURNAL,
+    SAMPLES,
+    PROCESSES,
+    LEDGER_REPORTS,
     ACCESS_LOG,
     ACCESS_ANCHORS,
 )

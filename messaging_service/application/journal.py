@@ -32,6 +32,7 @@ class JournalEntry:
     lane: str
     outcome: Outcome
     at: int
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,10 @@ class Journal:
         self._in_flight.add(self._issued)
         return self._issued
 
-    def settle(self, number: int, message: str, lane: str, outcome: Outcome) -> None:
+    def settle(self, number: int, message: str, lane: str, outcome: Outcome, tenant: str = "") -> None:
         """What became of that publish."""
         self._in_flight.discard(number)
-        self._settled.append(JournalEntry(number, message, lane, outcome, self._clock()))
+        self._settled.append(JournalEntry(number, message, lane, outcome, self._clock(), tenant))
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Write until `stop`, then once more and close the run. A store that is down is tried again."""

@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from messaging_service.application.codec import UNREADABLE, Outgoing, from_document, outgoing, to_document
+from messaging_service.application.codec import UNREADABLE, Outgoing, outgoing, to_document
 from messaging_service.application.collections import PARKED
-from messaging_service.application.ports import Broker, Clock, DocumentStore, Envelope
+from messaging_service.application.ports import Clock, DocumentStore, Envelope
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import notify_queue, step_of
-from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.events import MessageParked
 from messaging_service.domain.filing import FilingState, is_change
 from messaging_service.domain.message import Step
 from messaging_service.tenants import Tenant
 
 _OWNERS = {Step.FILE: "epd-integrator", Step.NOTIFY: "portal-builder"}
-_STOPS_THE_MESSAGE = (Step.PERSIST, Step.FILE)
-_PAGE = 500
+STOPS_THE_MESSAGE = (Step.PERSIST, Step.FILE)
 NOBODY_SAID_WHY = "delivery_limit"
 """A worker died on it again and again, so the broker gave it up; no step could say why."""
 
@@ -67,7 +65,7 @@ class Park:
         """Put the envelope into the store; the patient's portal is told when the message stops here."""
         parked = self._parked(envelope)
         await self._write(parked)
-        if Step(parked.step) not in _STOPS_THE_MESSAGE:
+        if Step(parked.step) not in STOPS_THE_MESSAGE:
             return []
         delivered = envelope.count("delivered") > 0
         stopped = await self._threads.set_state(parked.message, FilingState.PARKED, even_delivered=delivered)
@@ -119,63 +117,3 @@ def _identifiers(body: bytes) -> _Identifiers:
         return msgspec.json.decode(body, type=_Identifiers)
     except UNREADABLE:
         return _Identifiers()  # an unreadable body is parked all the same, under its message id
-
-
-class ParkedNotFound(SettingInvalid):
-    """No such parked message. `messaging-service parked list` shows those there are."""
-
-
-class Mend:
-    """What operations do with parked messages: list, show, replay, close."""
-
-    def __init__(self, *, store: DocumentStore, threads: Threads, broker: Broker) -> None:
-        self._store = store
-        self._threads = threads
-        self._broker = broker
-
-    async def listed(self) -> list[ParkedMessage]:
-        """All that wait for a person, oldest first."""
-        listed: list[ParkedMessage] = []
-        while True:
-            above = listed[-1].order if listed else ""
-            page = await self._store.find(PARKED, "by_state", {"state": "parked"}, above=above, limit=_PAGE)
-            listed += [from_document(document, ParkedMessage) for document in page]
-            if len(page) < _PAGE:
-                return listed
-
-    async def show(self, id: str) -> ParkedMessage:
-        """One of them, by its id. Raises ParkedNotFound."""
-        document = await self._store.get(PARKED, id)
-        if document is None:
-            raise ParkedNotFound(id)
-        return from_document(document, ParkedMessage)
-
-    async def replay(self, id: str) -> None:
-        """Send it through its step again, its attempts counted from the start.
-
-        Queued first and marked after: a crash between leaves it listed, and replaying twice changes nothing.
-        """
-        parked = await self._require_parked(id)
-        envelope = Envelope(parked.message, parked.kind, parked.body, {"queue": parked.queue})
-        if Step(parked.step) in _STOPS_THE_MESSAGE:
-            await self._threads.set_state(parked.message, FilingState.WAITING)
-        await self._broker.publish(parked.queue, envelope)
-        await self._mark(parked, "replayed", "")
-
-    async def close(self, id: str, remark: str) -> None:
-        """A person dealt with it otherwise; `remark` says how, without content."""
-        parked = await self._require_parked(id)
-        if Step(parked.step) in _STOPS_THE_MESSAGE:
-            await self._threads.set_state(parked.message, FilingState.CLOSED)
-        await self._mark(parked, "closed", remark)
-
-    async def _require_parked(self, id: str) -> ParkedMessage:
-        parked = await self.show(id)
-        if parked.state != "parked":
-            raise ParkedNotFound(f"{id} is {parked.state}")
-        return parked
-
-    async def _mark(self, parked: ParkedMessage, state: str, remark: str) -> None:
-        changed = {**to_document(parked), "state": state, "remark": remark}
-        if not await self._store.replace(PARKED, changed):
-            raise Conflict(f"parked {parked.id}")

@@ -247,7 +247,7 @@ class Submit:
             outcome = Outcome.FAILED if lane is Lane.NORMAL else Outcome.UNKNOWN
             raise
         finally:
-            self._journal.settle(number, accepted.message, lane, outcome)
+            self._journal.settle(number, accepted.message, lane, outcome, command.writer.tenant.id)
 
     async def _confirm(self, targets: list[Outgoing]) -> None:
         if len(targets) == 1:

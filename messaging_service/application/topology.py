@@ -40,12 +40,20 @@ def notify_queue(tenant: str) -> str:
     return f"{Step.NOTIFY}.{tenant}"
 
 
+SHARED_QUEUES = (*(persist_queue(lane) for lane in Lane), PARK, PARK_DEAD)
+"""Those that every tenant's messages pass."""
+
+
+def queues_of(tenant: str) -> tuple[str, ...]:
+    """A tenant's own queues."""
+    return (*(file_queue(tenant, lane) for lane in Lane), escalate_queue(tenant), notify_queue(tenant))
+
+
 def topology(tenants: Iterable[str], ladder_ms: Iterable[int] = LADDER_MS) -> Topology:
     """Every queue for these tenants. What a step cannot take dead-letters to `park`."""
     names = [persist_queue(lane) for lane in Lane]
     for tenant in tenants:
-        names += [file_queue(tenant, lane) for lane in Lane]
-        names += [escalate_queue(tenant), notify_queue(tenant)]
+        names += queues_of(tenant)
     queues = [QueueDeclaration(name, dead_letter=PARK) for name in names]
     queues += [QueueDeclaration(PARK, dead_letter=PARK_DEAD), QueueDeclaration(PARK_DEAD, dead_letter=None)]
     return Topology(tuple(queues), tuple(sorted({DEFERRAL_MS, *ladder_ms})))

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import structlog
 
+from messaging_service.adapters.counted_broker import CountedBroker
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.operations import OperationsChannel
 from messaging_service.adapters.working_days import TenantWorkingDays
@@ -92,11 +93,12 @@ def _assemble(
     )
     return Parts(
         settings=settings,
+        name=name,
         tenants=tenants,
         topology=queues,
         clock=system_clock,
         keyring=keyring,
-        broker=broker,
+        broker=CountedBroker(broker, metrics.published),
         store=store,
         http=http,
         metrics=metrics,
@@ -109,6 +111,7 @@ def _assemble(
         access_log=ChainedAccessLog(store, patients, anchors, system_clock, f"{name}@{socket.gethostname()}"),
         alerts=Alerts(store, operations, system_clock),
         calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in tenants.values()},
+        pools={},
         closing=closing,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from messaging_service.adapters.metrics import Metrics
+from messaging_service.adapters.mllp import MllpPool
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
 from messaging_service.adapters.team_mail import TeamMail
@@ -30,12 +31,14 @@ from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
 from messaging_service.application.file import EpdLine
 from messaging_service.application.forget_received import ForgetReceived
+from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
+from messaging_service.application.mend import Mend
 from messaging_service.application.openings import Openings
-from messaging_service.application.park import Mend
+from messaging_service.application.overview import Overview
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import (
     Broker,
@@ -45,6 +48,7 @@ from messaging_service.application.ports import (
     Topology,
     WorkingDays,
 )
+from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
@@ -52,8 +56,10 @@ from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
 from messaging_service.application.represent import Represent
+from messaging_service.application.samples import Sampler, Samples
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
+from messaging_service.application.watch_ledger import WatchLedger
 from messaging_service.bootstrap.epd import epd_pool
 from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
@@ -66,6 +72,7 @@ class Parts:
     """What runs in one process, connected."""
 
     settings: Settings
+    name: str
     tenants: Mapping[str, Tenant]
     topology: Topology
     clock: Clock
@@ -83,6 +90,7 @@ class Parts:
     access_log: ChainedAccessLog
     alerts: Alerts
     calendars: Mapping[str, WorkingDays]
+    pools: dict[str, MllpPool]
     closing: AsyncExitStack
 
     @property
@@ -107,7 +115,44 @@ class Parts:
 
     def mend(self) -> Mend:
         """What operations do with parked messages."""
-        return Mend(store=self.store, threads=self.threads, broker=self.broker)
+        return Mend(store=self.store, threads=self.threads, broker=self.broker, access_log=self.access_log)
+
+    def sampler(self) -> Sampler:
+        """What adds this process's share to the samples of the queues."""
+        return Sampler(
+            tenants=tuple(self.tenants),
+            store=self.store,
+            broker=self.broker,
+            ages=self.ages(),
+            flows=self.metrics.flows,
+            clock=self.clock,
+        )
+
+    def presence(self) -> Presence:
+        """What writes down that this process runs."""
+        return Presence(self.store, self.name, self.clock, self._condition)
+
+    def _condition(self) -> Condition:
+        connections = {tenant: pool.connections() for tenant, pool in self.pools.items()}
+        return Condition(self.metrics.open_circuits(), connections)
+
+    def watch_ledger(self) -> WatchLedger:
+        """What checks the ledger by the clock."""
+        return WatchLedger(store=self.store, ledger=self.ledger(), alerts=self.alerts, clock=self.clock)
+
+    def samples(self) -> Samples:
+        """The samples of the queues."""
+        return Samples(self.store, self.clock)
+
+    def overview(self) -> Overview:
+        """What the operations page shows first."""
+        return Overview(
+            store=self.store, broker=self.broker, mend=self.mend(), samples=self.samples(), clock=self.clock
+        )
+
+    def journey(self) -> Journeys:
+        """What operations see of one message."""
+        return Journeys(store=self.store, threads=self.threads, changes=self.changes, access_log=self.access_log)
 
     def key_sets(self) -> KeptKeySets:
         """The issuers' key sets, as they were published last."""
@@ -279,6 +324,7 @@ class Parts:
         for tenant in self.tenants.values():
             pool = epd_pool(tenant.epd)
             self.closing.push_async_callback(pool.close)
+            self.pools[tenant.id] = pool
             lines[tenant.id] = EpdLine(tenant, pool, DocumentTemplate.compile(tenant.epd.profile))
         return lines
 

@@ -15,8 +15,11 @@ from messaging_service.gateway import (
     handling,
     health,
     logins,
+    mending,
     messages,
     notices,
+    operations,
+    ops_page,
     terms,
     threads,
 )
@@ -35,8 +38,10 @@ def build_app(context: Context) -> web.Application:
         middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
     )
     app[CONTEXT] = context
-    for resource in (messages, threads, notices, terms, account, accounts, alarms, logins, handling):
+    for resource in (messages, threads, notices, terms, account, accounts, alarms, logins, handling, mending):
         resource.add_routes(app.router)
+    operations.add_routes(app)
+    ops_page.add_routes(app.router)
     health.add_routes(app, context.checks)
     return app
 

@@ -14,11 +14,15 @@ from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
+from messaging_service.application.journey import Journeys
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
+from messaging_service.application.mend import Mend
+from messaging_service.application.overview import Recent
 from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
 from messaging_service.application.represent import Represent
+from messaging_service.application.samples import Samples
 from messaging_service.application.submit import Submit
 from messaging_service.domain.refusals import Forbidden, NotFound, Unauthenticated
 from messaging_service.domain.roles import Scope
@@ -35,6 +39,16 @@ class Verifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Operations:
+    """What the operations page asks."""
+
+    overview: Recent
+    samples: Samples
+    journeys: Journeys
+    mend: Mend
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The running parts that the handlers use."""
 
@@ -42,6 +56,7 @@ class Context:
     reader: Reader
     break_glass: BreakGlass
     mark_handled: MarkHandled
+    operations: Operations
     administer: Administer
     represent: Represent
     accept_terms: AcceptTerms

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from messaging_service.application.journey import JourneyNotFound
+from messaging_service.application.mend import ParkedNotFound
 from messaging_service.application.submit import AfterReading
 from messaging_service.domain import errors, refusals
 from messaging_service.domain.message import Triage
@@ -53,6 +55,9 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.RepresentativeUnfit: Kind("representative-unfit", 422, "Cannot be a representative"),
     refusals.RepresentativesFull: Kind("representatives-full", 409, "No more representatives"),
     refusals.TooMany: Kind("too-many", 429, "Too many messages"),
+    errors.Conflict: Kind("conflict", 409, "Changed meanwhile"),
+    ParkedNotFound: Kind("not-found", 404, "Not found"),
+    JourneyNotFound: Kind("not-found", 404, "Not found"),
     errors.QueueRefused: Kind("queue-full", 503, "Not available now", 30),
     errors.ServerFault: Kind("unavailable", 503, "Not available now", 5),
 }

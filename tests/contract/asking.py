@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from messaging_service.application.account_view import AccountView
+from messaging_service.application.codec import outgoing
+from messaging_service.application.park import Park
 from messaging_service.application.ports import Actor
 from messaging_service.application.represent import NewRepresentative
+from messaging_service.application.topology import notify_queue
+from messaging_service.domain.events import MessageFiled
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.representative import Kind
 from messaging_service.domain.roles import SCOPES_OF, Role, Scope
@@ -27,13 +32,17 @@ MARK = "ooievaarsnest"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; `scope` is None where it is for patients. `places` are where it takes ids, as (in, name)."""
+    """One operation; `scope` is None where it is for patients. `places` are where it takes ids, as (in, name).
+
+    `needed` is the query without which it cannot be asked, by the contract's examples.
+    """
 
     method: str
     path: str
     scope: Scope | None
     places: tuple[tuple[str, str], ...]
     body: Any
+    needed: str = ""
 
     @property
     def name(self) -> str:
@@ -46,7 +55,7 @@ class Operation:
 
     def ask(self, service: HttpService, token: str, ids: Mapping[tuple[str, str], str] | None = None) -> Answer:
         """The answer to one request about `ids`, or about things that are nowhere; held against the description."""
-        path, query, body = self.path, "", self.body
+        path, query, body = self.path, self.needed, self.body
         for place in self.places:
             id = (ids or {}).get(place, "A" * 26)
             where, name = place
@@ -68,7 +77,8 @@ def operations() -> Iterator[Operation]:
             assert scheme in ("patient", "staff"), f"{method} {path}: teach asking.py the scheme {scheme}"
             assert len(scopes) == (scheme == "staff"), f"{method} {path}: name the one scope that staff needs"
             scope = Scope(scopes[0]) if scopes else None
-            yield Operation(method, path, scope, tuple(_places(path, operation)), _body(method, path, operation))
+            places, needed = tuple(_places(path, operation)), _needed(operation)
+            yield Operation(method, path, scope, places, _body(method, path, operation), needed)
 
 
 def _places(path: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -81,6 +91,13 @@ def _places(path: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, str]
         for name, member in DESCRIPTION.followed(media["schema"]).get("properties", {}).items():
             if DESCRIPTION.followed(member).get("pattern") == id:
                 yield "body", name
+
+
+def _needed(operation: Mapping[str, Any]) -> str:
+    """The required parameters of its query, each with its example."""
+    parameters = map(DESCRIPTION.followed, operation.get("parameters", []))
+    needed = {p["name"]: p["example"] for p in parameters if p["in"] == "query" and p.get("required")}
+    return f"?{urlencode(needed)}" if needed else ""
 
 
 def _body(method: str, path: str, operation: Mapping[str, Any]) -> Any:
@@ -106,6 +123,17 @@ def an_alarm(service: HttpService) -> str:
     id = str(service.post({**SHORT, "body": f"{URGENT}, over het {MARK}."}, token=token).json["id"])
     service.filed(id, token=token)
     return id
+
+
+def a_parked_message(service: HttpService) -> str:
+    """The id of a parked one: the news that a message of the owner's was filed, which the portal did not take."""
+    id = a_message(service)
+    event = MessageFiled(id, "spijkenisse", id, 0)
+    envelope = outgoing(notify_queue("spijkenisse"), event, {"reason": "gone"}).envelope
+    parts = service.parts
+    park = Park(tenants=parts.tenants, store=parts.store, threads=parts.threads, clock=parts.clock)
+    service.run(park(envelope))
+    return f"{id}.notify"
 
 
 def an_account(service: HttpService) -> str:
@@ -154,6 +182,10 @@ HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
     ("/v1/messages/{id}/handling", "path", "id"): a_message,
     ("/v1/threads/{id}", "path", "id"): a_message,
     ("/v1/threads/{id}/privacy", "path", "id"): a_message,
+    ("/v1/ops/messages/{id}", "path", "id"): a_message,
+    ("/v1/ops/parked/{parked}/replay", "path", "parked"): a_parked_message,
+    ("/v1/ops/parked/{parked}/closing", "path", "parked"): a_parked_message,
+    ("/v1/ops/parked/{parked}/owner", "path", "parked"): a_parked_message,
     ("/v1/account/representatives/{representative}", "path", "representative"): a_representative,
     ("/v1/account/representatives/{representative}/consent", "path", "representative"): a_representative,
     ("/v1/accounts/{account}", "path", "account"): an_account,

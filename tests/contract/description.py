@@ -17,6 +17,7 @@ from tests.contract.http_service import Answer
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 PROBLEM = "application/problem+json"
+EVENTS = "text/event-stream"
 _NAME = "urn:description"
 
 
@@ -44,6 +45,11 @@ class Described:
         """What is wrong with `value` after `schema`, which may refer to others in the document."""
         validator = Draft202012Validator(_absolute(schema), registry=self._registry, format_checker=FormatChecker())
         return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def _event(said: str) -> dict[str, str]:
+    """A server-sent event by its fields (WHATWG HTML §9.2.6)."""
+    return dict(line.split(": ", 1) for line in said.split("\n"))
 
 
 def _absolute(schema: Any) -> Any:
@@ -82,8 +88,11 @@ class HttpDescription(Described):
     def hold_response(self, response: Mapping[str, Any], answer: Answer) -> None:
         """Fail unless body and headers of `answer` are as `response` says."""
         kind = answer.headers["content-type"].partition(";")[0]
-        value = answer.json if "json" in kind else answer.body.decode()
-        assert self.errors(value, response["content"][kind]["schema"]) == []
+        values = [answer.json if "json" in kind else answer.body.decode()]
+        if kind == EVENTS:
+            values = [_event(said) for said in answer.body.decode().split("\n\n") if said]
+        for value in values:
+            assert self.errors(value, response["content"][kind]["schema"]) == []
         for name, header in response.get("headers", {}).items():
             if name.lower() not in answer.headers and not self.followed(header).get("required"):
                 continue

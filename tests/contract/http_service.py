@@ -181,8 +181,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def http_service(folder: Path, *, as_shipped: Clock | None = None) -> Iterator[HttpService]:
-    """Start everything with its files in `folder`; stop it at the end.
+def http_service(
+    folder: Path, *, as_shipped: Clock | None = None, stream_seconds: float = 0.05
+) -> Iterator[HttpService]:
+    """Start everything with its files in `folder`; stop it at the end. One answer of an event stream lasts so long.
 
     `as_shipped` is the clock of a service whose hospitals are as they are shipped: accounts, terms, listeners. A next
     version of the terms is in their files, to hold from 2030 on.
@@ -205,6 +207,7 @@ def http_service(folder: Path, *, as_shipped: Clock | None = None) -> Iterator[H
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="service")
     with _lexicon(folder / "lexicon"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("messaging_service.gateway.operations.STREAM_SECONDS", stream_seconds)
         if as_shipped is not None:
             patch.setattr("messaging_service.bootstrap.opening.system_clock", as_shipped)
         thread.start()

@@ -204,9 +204,9 @@ def test_staff_sees_no_content(service: HttpService, operation: Operation) -> No
 
 
 def test_what_asks_for_no_token() -> None:
-    """Health and metrics alone; whatever else is described has somebody it is for."""
+    """Health, metrics and the files of the operations page alone; whatever else is described has somebody it is for."""
     open_to_all = {path for _, path, operation in DESCRIPTION.operations() if operation.get("security") == []}
-    assert open_to_all == {"/health/live", "/health/ready", "/metrics"}
+    assert open_to_all == {"/health/live", "/health/ready", "/metrics", "/ops", "/ops/{file}"}
 
 
 def test_every_scope_is_some_roles() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from messaging_service.application.collections import FILINGS, PARKED
-from messaging_service.application.park import Mend, Park, ParkedMessage, ParkedNotFound
+from messaging_service.application.mend import Mend, ParkedNotFound
+from messaging_service.application.park import Park, ParkedMessage
 from messaging_service.application.ports import Envelope
 from messaging_service.application.threads import StoredMessage
 from messaging_service.domain.errors import BrokerDown, Conflict, QueueMissing, StoreDown
@@ -26,7 +27,7 @@ def park(service: Service) -> Park:
 
 @pytest.fixture
 def mend(service: Service) -> Mend:
-    return Mend(store=service.store, threads=service.threads, broker=service.broker)
+    return Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
 
 
 def given_up(message: StoredMessage, queue: str = FILE_QUEUE, reason: str = "AE-204") -> Envelope:
@@ -221,5 +222,5 @@ async def test_more_than_a_page_are_listed(service: Service) -> None:
     names = [f"{n:026}" for n in range(503)]
     envelopes = [Envelope(name, "MessageFiled", b"{}", {"queue": "notify.spijkenisse"}) for name in names]
     await asyncio.gather(*(park(envelope) for envelope in envelopes))
-    mend = Mend(store=service.store, threads=service.threads, broker=service.broker)
+    mend = Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
     assert [parked.message for parked in await mend.listed()] == names

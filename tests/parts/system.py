@@ -23,8 +23,9 @@ from messaging_service.adapters.embedded_queue import EmbeddedBroker
 from messaging_service.adapters.mongodb import MongoDocuments
 from messaging_service.adapters.rabbitmq import RabbitBroker
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
-from messaging_service.application.collections import ALL
-from messaging_service.application.park import Mend, ParkedMessage
+from messaging_service.application.codec import from_document
+from messaging_service.application.collections import ALL, PARKED
+from messaging_service.application.park import ParkedMessage
 from messaging_service.application.ports import Broker, Depth, DocumentStore
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import PARK_DEAD, topology
@@ -123,7 +124,8 @@ class System:
 
     async def parked(self) -> dict[str, ParkedMessage]:
         """What waits for a person, by id."""
-        listed = await Mend(store=self.store, threads=Threads(self.store), broker=self.broker).listed()
+        found = await self.store.find(PARKED, "by_state", {"state": "parked"}, limit=10_000)
+        listed = [from_document(document, ParkedMessage) for document in found]
         return {parked.id: parked for parked in listed}
 
     async def command(self, *arguments: str) -> Any:

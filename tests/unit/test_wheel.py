@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+_SHIPPED = ("*.py", "*.toml", "*.html", "*.css", "*.js", "*.svg")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,7 @@ def test_it_holds_every_module_and_lexicon(wheel: Path) -> None:
     """All of both packages, and the lexicon that the screening cannot do without."""
     shipped = set(zipfile.ZipFile(wheel).namelist())
     for package in ("messaging_service", "workers"):
-        sources = {
-            str(path.relative_to(ROOT)) for pattern in ("*.py", "*.toml") for path in (ROOT / package).rglob(pattern)
-        }
+        sources = {str(path.relative_to(ROOT)) for pattern in _SHIPPED for path in (ROOT / package).rglob(pattern)}
         assert sources <= shipped
     assert any(name.startswith("messaging_service/screening/lexicon/nl/urgency_") for name in shipped)
     assert "messaging_service/screening/lexicon/notices.toml" in shipped
