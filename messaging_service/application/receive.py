@@ -16,6 +16,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import RECEIVED
 from messaging_service.application.ports import Clock, DocumentStore, Meter
 from messaging_service.application.receive_replies import Replies
+from messaging_service.application.receive_status import HandledInEpd
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import BrokerDown, Conflict, MessagingError, StoreDown
 from messaging_service.epd.acknowledgement import AckCode, AckUnreadable
@@ -25,7 +26,9 @@ from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
 from messaging_service.epd.inbound_events import (
     Agreement,
     ClinicianWrote,
+    DocumentHandled,
     Inbound,
+    NothingSaid,
     PatientChanged,
     RecordsJoined,
     RecordsParted,
@@ -64,6 +67,7 @@ class Receive:
         keyring: Keyring,
         replies: Replies,
         care: CareFeed,
+        handled: HandledInEpd,
         acknowledged: Acknowledged,
         alerts: Alerts,
         meter: Meter,
@@ -73,6 +77,7 @@ class Receive:
         self._keyring = keyring
         self._replies = replies
         self._care = care
+        self._handled = handled
         self._acknowledged = acknowledged
         self._alerts = alerts
         self._meter = meter
@@ -147,6 +152,10 @@ class Receive:
         match event:
             case ClinicianWrote():
                 await self._replies.take(tenant, header.sender, version, event)
+            case DocumentHandled():
+                await self._handled(tenant, event)
+            case NothingSaid():
+                pass
             case PatientChanged():
                 await self._care.change(tenant, version, event)
             case RecordsJoined():
@@ -192,4 +201,5 @@ def agreement(tenant: Tenant) -> Agreement:
         processing_id=profile.processing_id,
         zone=tenant.zone,
         placer=listener.placer if listener else "OBR-2",
+        handled=frozenset(tenant.epd.handled),
     )

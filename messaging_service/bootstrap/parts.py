@@ -52,6 +52,7 @@ from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
+from messaging_service.application.receive_status import HandledInEpd
 from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
@@ -312,6 +313,7 @@ class Parts:
             keyring=self.keyring,
             replies=self.replies(),
             care=self.care(),
+            handled=HandledInEpd(awaited=self.awaited(), patients=self.patients, mark=self.mark_handled()),
             acknowledged=self.application_acknowledgement(),
             alerts=self.alerts,
             meter=self.metrics,

@@ -8,7 +8,18 @@ from typing import NoReturn
 
 import click
 
-from messaging_service.cli import epd, identity, keys, mending, receiving, running, screening, setting_up, watching
+from messaging_service.cli import (
+    epd,
+    identity,
+    keys,
+    mending,
+    receiving,
+    replies,
+    running,
+    screening,
+    setting_up,
+    watching,
+)
 from messaging_service.domain.errors import MessagingError
 
 
@@ -49,5 +60,5 @@ def main() -> None:
     """
 
 
-for module in (running, keys, setting_up, watching, mending, receiving, epd, screening, identity):
+for module in (running, keys, setting_up, watching, mending, receiving, replies, epd, screening, identity):
     module.add_to(main)

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from messaging_service.application.receive_readers import ReadAccess, readers
 from messaging_service.application.unmatched import CLOSED, Unmatched
 from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
@@ -19,7 +18,7 @@ from messaging_service.epd.inbound_events import Person, RecordsParted
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    for command in (unmatched, replies, records):
+    for command in (unmatched, records):
         main.add_command(command)
 
 
@@ -88,27 +87,6 @@ def close_unmatched(id: str, remark: str) -> None:
 
     with_parts(use)
     click.echo(f"{id} closed")
-
-
-@click.group()
-def replies() -> None:
-    """What clinicians wrote."""
-
-
-@replies.command("readers")
-@click.argument("id")
-@as_json
-def show_readers(id: str, json_output: bool) -> None:
-    """Who was shown the reply of this ID while it could be seen, out of the access log."""
-
-    async def use(parts: Parts) -> list[ReadAccess]:
-        return await readers(parts.store, parts.threads, id)
-
-    found = with_parts(use)
-    if json_output:
-        return print_json(found)
-    rows = [(moment(each.at), each.actor, each.role, each.object_kind) for each in found]
-    return print_table(("at", "actor", "role", "what"), rows, "nobody was shown it")
 
 
 @click.group()

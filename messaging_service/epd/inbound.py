@@ -6,7 +6,7 @@ from messaging_service.epd.inbound_care import ADT_EVENTS, SIU_EVENTS, read_admi
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
 from messaging_service.epd.inbound_events import Agreement, Inbound
 from messaging_service.epd.inbound_header import Header, read_segments
-from messaging_service.epd.inbound_replies import MDM_EVENTS, read_document, read_result
+from messaging_service.epd.inbound_replies import MDM_EVENTS, read_document, read_result, read_status
 from messaging_service.epd.inbound_segments import Segments
 from messaging_service.epd.inbound_values import moment
 
@@ -24,6 +24,8 @@ def read(raw: bytes, header: Header, agreed: Agreement, now: int) -> Inbound:
     at = _happened(message, agreed) or now
     if kind == "MDM" and trigger in MDM_EVENTS:
         return read_document(message, trigger, at, agreed)
+    if kind == "MDM" and trigger == "T04" and agreed.handled:
+        return read_status(message, at, agreed)
     if kind == "ORU" and trigger == "R01":
         return read_result(message, at, agreed)
     if kind == "ADT" and trigger in ADT_EVENTS:

@@ -18,7 +18,8 @@ class Agreement:
     """What was agreed with an EPD on what it sends.
 
     `charset` holds where MSH-18 is empty; `zone` where a time has no offset. `placer` is the field of an ORU^R01
-    that holds our message id. `authorities` tells the identifiers in PID-3 apart.
+    that holds our message id. `handled` are the codes in TXA-17 with which a message of ours is done with; without any
+    no MDM^T04 is understood. `authorities` tells the identifiers in PID-3 apart.
     """
 
     authorities: Mapping[str, Authority]
@@ -26,6 +27,7 @@ class Agreement:
     processing_id: str
     zone: tzinfo
     placer: Literal["ORC-2", "OBR-2"] = "OBR-2"
+    handled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,6 +73,20 @@ class ClinicianWrote:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class DocumentHandled:
+    """A document, by its number, is done with without a written answer."""
+
+    document: str
+    at: int
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class NothingSaid:
+    """A message that is understood and means nothing here."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PatientChanged:
     """What an ADT or SIU says of a patient.
 
@@ -109,4 +125,4 @@ class RecordsParted:
     other: Person
 
 
-Inbound = ClinicianWrote | PatientChanged | RecordsJoined | RecordsParted
+Inbound = ClinicianWrote | DocumentHandled | NothingSaid | PatientChanged | RecordsJoined | RecordsParted

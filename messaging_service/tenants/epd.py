@@ -44,7 +44,8 @@ class Epd(Table, frozen=True, kw_only=True):
 
     `listener` is where the EPD sends to, `staff` maps its codes of practitioners and wards to our care teams or
     departments. `end_of_care` are its codes in PV1-36 of a discharge (A03) with which care here is over; a discharge
-    alone never says so.
+    alone never says so. `handled` are its codes in TXA-17 of an MDM^T04 with which a message of ours is done with,
+    without a written answer.
     """
 
     address: str
@@ -62,6 +63,7 @@ class Epd(Table, frozen=True, kw_only=True):
     listener: Listener | None = None
     staff: Mapping[str, Code] = {}
     end_of_care: tuple[str, ...] = ()
+    handled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """The address can be connected to."""

@@ -13,9 +13,11 @@ import hl7
 from messaging_service.adapters.mllp_listener import Caps, MllpListener
 from messaging_service.application.callers import Writer
 from messaging_service.application.care import CareFeed
+from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.read import MessageView, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
+from messaging_service.application.receive_status import HandledInEpd
 from messaging_service.application.topology import notify_queue
 from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
@@ -47,6 +49,16 @@ class Receiving:
             store=service.store,
             keyring=service.keyring,
             replies=self.replies,
+            handled=HandledInEpd(
+                awaited=service.awaited,
+                patients=service.patients,
+                mark=MarkHandled(
+                    awaited=service.awaited,
+                    broker=service.broker,
+                    keyring=service.keyring,
+                    access_log=service.access_log,
+                ),
+            ),
             acknowledged=self._acknowledged,
             care=CareFeed(
                 store=service.store,
