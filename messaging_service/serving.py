@@ -100,6 +100,8 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         submit=submit,
         reader=reader,
         break_glass=parts.break_glass(),
+        alarms=parts.alarms(),
+        tenants=parts.tenants,
         mark_handled=parts.mark_handled(),
         operations=Operations(Recent(parts.overview(), parts.clock), parts.samples(), parts.journey(), parts.mend()),
         administer=parts.administer(),

@@ -18,12 +18,14 @@ END_QUIET_CARE = "end_quiet_care"
 FORGET_RECEIVED = "forget_received"
 REMIND = "remind"
 WATCH_LEDGER = "watch_ledger"
+CLIMB_ALARMS = "climb_alarms"
 SECONDS_BETWEEN = 60.0
 _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
     END_QUIET_CARE: lambda parts: parts.end_quiet_care(),
     FORGET_RECEIVED: lambda parts: parts.forget_received(),
     REMIND: lambda parts: parts.remind(),
+    CLIMB_ALARMS: lambda parts: parts.climb(),
     WATCH_LEDGER: lambda parts: parts.watch_ledger(),
 }
 CLOCKWORK = tuple(_WORK)

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -73,6 +73,25 @@ async def hand_in(letter: EmailMessage, server: MailServer, domain: str, tls: ss
         async with asyncio.timeout(SMTP_SECONDS):
             await client.connect()
             refused, _ = await client.send_message(letter)
+        await _part(client)
+    finally:
+        client.close()
+    return not refused
+
+
+async def rehearse(letter: EmailMessage, server: MailServer, domain: str, tls: ssl.SSLContext | None) -> bool:
+    """Everything of `hand_in` up to the letter itself, which is not sent (RFC 5321 §4.1.1.5). Raises as that does."""
+    client, refused = _client(server, domain, tls), 0
+    try:
+        async with asyncio.timeout(SMTP_SECONDS):
+            await client.connect()
+            await client.mail(parseaddr(str(letter["From"]))[1])
+            for _, receiver in getaddresses([str(letter["To"])]):
+                try:
+                    await client.rcpt(receiver)
+                except aiosmtplib.SMTPRecipientRefused:
+                    refused += 1
+            await client.rset()
         await _part(client)
     finally:
         client.close()

@@ -12,11 +12,12 @@ import msgspec
 import structlog
 
 from messaging_service.adapters.mail import MailServer
-from messaging_service.adapters.on_call_mail import Letters
+from messaging_service.adapters.on_call_mail import Letters, Links
 from messaging_service.adapters.portal_webhook import WebhookSecret, post, secure_url
 from messaging_service.application.ports import Alarm, Clock, OnCall
 from messaging_service.domain.errors import MessagingError, OnCallUnreachable, SettingInvalid
-from messaging_service.tenants import Tenant
+from messaging_service.tenants import OnCall as OnCallTable
+from messaging_service.tenants import Rung, Tenant
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +39,8 @@ class OnCallChannels(OnCall):
         mail_from: str,
         count: Callable[[str, str], None],
         tls: ssl.SSLContext | None = None,
+        rung: Rung | None = None,
+        acknowledge: Callable[[Alarm], str] = lambda _: "",
     ) -> None:
         """Nothing is connected yet.
 
@@ -50,21 +53,24 @@ class OnCallChannels(OnCall):
             mail_from: the sender's address.
             count: called with the channel (`webhook`, `email`) and its outcome (`taken`, `partly`, `failed`).
             tls: for mail; without it the system's certificates count.
+            rung: whom to tell, where it is not who is told first.
+            acknowledge: the link by which whoever is told of an alarm acknowledges it; "": there is none.
 
         Raises:
             SettingInvalid: an address or the secret is malformed, a webhook has no secret, or e-mail
                 addresses are given and no mail server is.
         """
         self._count = count
-        link = tenant.on_call.link or f"{public_url}/v1/alarms/{{message}}/opening"
+        told, place = rung or tenant.on_call, f"{tenant.id}: [on_call]{f' chain {rung.name!r}' if rung else ''}"
+        links = Links(tenant.on_call.link or f"{public_url}/v1/alarms/{{message}}/opening", acknowledge)
         self._channels: dict[str, Channel] = {}
         self._under_way: set[asyncio.Task[bool]] = set()
-        if tenant.on_call.webhook:
-            self._channels["webhook"] = _Webhook(tenant, http, clock, link)
-        if tenant.on_call.email:
+        if told.webhook:
+            self._channels["webhook"] = _Webhook(told, place, http, clock, links)
+        if told.email:
             if not smtp:
-                raise SettingInvalid(f"{tenant.id}: [on_call] email needs MESSAGING_SMTP")
-            self._channels["email"] = Letters(tenant, MailServer.of(smtp), mail_from, clock, link, tls)
+                raise SettingInvalid(f"{place} email needs MESSAGING_SMTP")
+            self._channels["email"] = Letters(tenant, told.email, MailServer.of(smtp), mail_from, clock, links, tls)
 
     async def page(self, alarm: Alarm) -> None:
         """See `OnCall`: all channels at once, back with the first that took it; the slower ones go on.
@@ -80,6 +86,11 @@ class OnCallChannels(OnCall):
             if await outcome:
                 return
         raise OnCallUnreachable(alarm.tenant)
+
+    async def rehearse(self, alarm: Alarm) -> tuple[str, ...]:
+        """See `OnCall`: all channels at once, and all are waited for, at most 10 s."""
+        took = await asyncio.gather(*(self._try(name, alarm) for name in self._channels))
+        return tuple(name for name, taken in zip(self._channels, took, strict=True) if not taken)
 
     async def close(self) -> None:
         """Wait, at most 10 s, for the channels that are still being tried."""
@@ -100,30 +111,48 @@ class OnCallChannels(OnCall):
 
 
 class _Webhook:
-    """A Standard Webhook of type `alarm.raised`: identifiers only."""
+    """A Standard Webhook: identifiers only. Its type says what it is, so that a rehearsal rings nowhere."""
 
-    def __init__(self, tenant: Tenant, http: aiohttp.ClientSession, clock: Clock, link: str) -> None:
-        settings = tenant.on_call
-        if not settings.secret:
-            raise SettingInvalid(f"{tenant.id}: [on_call] webhook needs a secret")
-        self._url = secure_url(settings.webhook or "", f"{tenant.id}: [on_call] webhook")
-        self._secret = WebhookSecret(settings.secret, f"{tenant.id}: [on_call] secret")
+    def __init__(
+        self, told: OnCallTable | Rung, place: str, http: aiohttp.ClientSession, clock: Clock, links: Links
+    ) -> None:
+        if not told.secret:
+            raise SettingInvalid(f"{place} webhook needs a secret")
+        self._url = secure_url(told.webhook or "", f"{place} webhook")
+        self._secret = WebhookSecret(told.secret, f"{place} secret")
+        self._rung = told.name if isinstance(told, Rung) else ""
         self._http = http
         self._clock = clock
-        self._link = link
+        self._links = links
 
     async def __call__(self, alarm: Alarm) -> str:
-        facts = {
+        facts: dict[str, str | int] = {
             "tenant": alarm.tenant,
             "thread": alarm.thread,
             "message": alarm.message,
             "count": alarm.count,
-            "link": self._link.replace("{message}", alarm.message),
+            "link": self._links.opening(alarm),
         }
-        body = msgspec.json.encode({"type": "alarm.raised", "timestamp": alarm.accepted_at, "data": facts})
-        headers = self._secret.headers(f"alarm.{alarm.thread}.{alarm.message}", self._clock(), body)
+        if acknowledge := self._links.acknowledge(alarm):
+            facts["acknowledge"] = acknowledge
+        if self._rung:
+            facts["rung"] = self._rung
+        body = msgspec.json.encode({"type": _type_of(alarm), "timestamp": alarm.accepted_at, "data": facts})
+        headers = self._secret.headers(_id_of(alarm), self._clock(), body)
         await post(self._http, self._url, body, headers)
         return "taken"
+
+
+def _type_of(alarm: Alarm) -> str:
+    if alarm.rehearsal:
+        return "alarm.rehearsed"
+    return "alarm.climbed" if alarm.rung else "alarm.raised"
+
+
+def _id_of(alarm: Alarm) -> str:
+    """The same for a repeat, another for each rung."""
+    id = f"alarm.{alarm.thread}.{alarm.message}"
+    return f"{id}.{alarm.rung}" if alarm.rung else id
 
 
 def _reason(problem: Exception) -> str:

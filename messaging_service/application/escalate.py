@@ -12,13 +12,17 @@ from messaging_service.domain.errors import Conflict, MessageFault, StoreDown
 from messaging_service.domain.events import MessageAccepted, MessageEscalated
 from messaging_service.tenants import Tenant
 
+OPEN = "open"
 _COUNTED_FOR_MS = 3_600_000
 """How long an open alarm answers for its thread; what comes after rings again, for nobody may have heard it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAlarm:
-    """The alarm of one thread (its `id`): open until somebody acknowledges, counting what came meanwhile."""
+    """The alarm of one thread (its `id`): open until somebody acknowledges, counting what came meanwhile.
+
+    `climbed` is how many rungs of the chain were told; until `leased_until` one process is telling them.
+    """
 
     id: str
     tenant: str
@@ -26,10 +30,13 @@ class StoredAlarm:
     raised_at: int
     messages: tuple[str, ...]
     version: int = 1
+    acknowledged_at: int = 0
+    climbed: int = 0
+    leased_until: int = 0
 
     def answers_for(self, now: int) -> bool:
         """Whether a message that comes now is counted under this alarm instead of ringing."""
-        return self.state == "open" and now - self.raised_at < _COUNTED_FOR_MS
+        return self.state == OPEN and now - self.raised_at < _COUNTED_FOR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,11 @@ class HeldMessage:
 
 @dataclass(slots=True)
 class Duty:
-    """One tenant and the ways to wake whoever is on call there."""
+    """One tenant and the ways to wake whoever is on call there: first, and on each rung of its chain."""
 
     tenant: Tenant
     on_call: OnCall
+    rungs: tuple[OnCall, ...] = ()
 
 
 class Escalate:
@@ -109,7 +117,7 @@ class Escalate:
             return  # its writer was told that it was refused, and to call
 
     async def _add(self, event: MessageAccepted) -> None:
-        fresh = StoredAlarm(event.thread, event.tenant, "open", self._clock(), (event.message,))
+        fresh = StoredAlarm(event.thread, event.tenant, OPEN, self._clock(), (event.message,))
         if (await self._store.insert(ALARMS, [to_document(fresh)]))[0]:
             return
         document = await self._store.get(ALARMS, event.thread)
@@ -119,5 +127,5 @@ class Escalate:
         changed = replace(fresh, version=known.version)
         if known.answers_for(self._clock()):
             messages = tuple(dict.fromkeys((*known.messages, event.message)))
-            changed = replace(changed, messages=messages[-100:], raised_at=known.raised_at)
+            changed = replace(known, messages=(messages[0], *messages[1:][-99:]))
         await self._store.replace(ALARMS, to_document(changed))

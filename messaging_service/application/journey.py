@@ -205,4 +205,6 @@ def _parkings(parked: Sequence[ParkedMessage]) -> Iterator[Moment]:
 
 def _alarm_moments(alarm: StoredAlarm | None, message: str) -> Iterator[Moment]:
     if alarm is not None:
-        yield Moment(alarm.raised_at, "alarm", message, {"state": alarm.state})
+        yield Moment(alarm.raised_at, "alarm", message, {"rungs": alarm.climbed})
+        if alarm.acknowledged_at:
+            yield Moment(alarm.acknowledged_at, "alarm_acknowledged", message, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 
@@ -19,12 +20,14 @@ from messaging_service.application.access_log import ChainedAccessLog
 from messaging_service.application.accounts import Accounts
 from messaging_service.application.acknowledge import ApplicationAcknowledgement
 from messaging_service.application.administer import Administer
+from messaging_service.application.alarms import Alarms
 from messaging_service.application.alerts import Alerts
 from messaging_service.application.awaited import Awaited
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.care import CareFeed
 from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.changes import Changes
+from messaging_service.application.climb import Climb
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
 from messaging_service.application.end_quiet_care import EndQuietCare
@@ -41,6 +44,7 @@ from messaging_service.application.openings import Openings
 from messaging_service.application.overview import Overview
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import (
+    Alarm,
     Broker,
     Clock,
     DocumentStore,
@@ -63,9 +67,10 @@ from messaging_service.application.unmatched import UnmatchedDocuments
 from messaging_service.application.watch_ledger import WatchLedger
 from messaging_service.bootstrap.epd import epd_pool
 from messaging_service.config import Settings
+from messaging_service.crypto.alarm_links import AlarmLink
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.epd.render import DocumentTemplate
-from messaging_service.tenants import Tenant
+from messaging_service.tenants import Rung, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,22 +336,51 @@ class Parts:
         return lines
 
     def duties(self) -> dict[str, Duty]:
-        """The on-call channels of each tenant."""
-        settings, count = self.settings, self.metrics.channel
-        duties = {}
-        for tenant in self.tenants.values():
-            channels = OnCallChannels(
-                tenant,
-                self.http,
-                self.clock,
-                public_url=settings.public_url.rstrip("/"),
-                smtp=settings.smtp,
-                mail_from=settings.mail_from,
-                count=count,
+        """The on-call channels of each tenant, and of each rung of its chain."""
+        return {
+            tenant.id: Duty(
+                tenant, self._on_call(tenant, None), tuple(self._on_call(tenant, rung) for rung in tenant.on_call.chain)
             )
-            self.closing.push_async_callback(channels.close)
-            duties[tenant.id] = Duty(tenant, channels)
-        return duties
+            for tenant in self.tenants.values()
+        }
+
+    def _on_call(self, tenant: Tenant, rung: Rung | None) -> OnCallChannels:
+        settings = self.settings
+        channels = OnCallChannels(
+            tenant,
+            self.http,
+            self.clock,
+            public_url=settings.public_url.rstrip("/"),
+            smtp=settings.smtp,
+            mail_from=settings.mail_from,
+            count=self.metrics.channel,
+            rung=rung,
+            acknowledge=partial(self._acknowledge_link, tenant),
+        )
+        self.closing.push_async_callback(channels.close)
+        return channels
+
+    def _acknowledge_link(self, tenant: Tenant, alarm: Alarm) -> str:
+        """Valid for as long as the alarm opens its message; none for a rehearsal, or where nobody knows our address."""
+        if alarm.rehearsal or not self.settings.public_url:
+            return ""
+        expires = alarm.accepted_at // 1000 + tenant.on_call.opens_for_hours * 3600
+        link = self.keyring.alarm_link(AlarmLink(tenant.id, alarm.thread, alarm.message, expires))
+        return f"{self.settings.public_url.rstrip('/')}/alarms/{link}"
+
+    def alarms(self) -> Alarms:
+        """The alarms that nobody acknowledged."""
+        return Alarms(
+            store=self.store,
+            threads=self.threads,
+            keyring=self.keyring,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def climb(self) -> Climb:
+        """What has alarms that nobody acknowledges climb the chain."""
+        return Climb(duties=self.duties(), store=self.store, alerts=self.alerts, clock=self.clock)
 
     def webhooks(self) -> dict[str, PortalWebhook]:
         """The portals' webhooks, for the tenants that have one."""

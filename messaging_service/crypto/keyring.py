@@ -4,7 +4,7 @@
 |---|---|---|
 | transit, versioned | seals messages between gateway and persist | what waits in the queues is lost |
 | tenant KEK, versioned | wraps each patient's data-encryption key (DEK) | the tenant's stored text is lost |
-| lookup | digests identifiers so that they can be found | no patient is found any more |
+| lookup | digests identifiers so that they can be found; signs alarm links | no patient is found any more |
 | ids | issues and recognises message ids | a retry becomes a second message, open threads are refused |
 
 The highest version seals, every version opens. So a new transit key goes to the processes that open before it
@@ -22,7 +22,8 @@ import hmac
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from messaging_service.crypto import key_file, message_ids, private_file
+from messaging_service.crypto import alarm_links, key_file, message_ids, private_file
+from messaging_service.crypto.alarm_links import AlarmLink
 from messaging_service.crypto.framing import framed
 from messaging_service.crypto.key_file import Keys, Versions, fresh_key
 from messaging_service.crypto.sealing import Place, key_id_of, seal, unseal
@@ -196,6 +197,14 @@ class Keyring:
     def pseudonym(self, tenant: str, subject: str) -> str:
         """What somebody is called in the access log and the registers: the same in all of them, and nobody's name."""
         return self.digest(tenant, "actor", subject)
+
+    def alarm_link(self, link: AlarmLink) -> str:
+        """The last part of a link that acknowledges one alarm."""
+        return alarm_links.issue(self._keys.lookup, link)
+
+    def read_alarm_link(self, given: str, now_ms: int) -> AlarmLink:
+        """What such a link is for. Raises LinkInvalid."""
+        return alarm_links.read(self._keys.lookup, given, now_ms // 1000)
 
     def message_id(self, tenant: str, patient: str, idempotency_key: str | None, fields_digest: bytes) -> str:
         """An id of 26 characters: always the same for the same four arguments, or random without a key.

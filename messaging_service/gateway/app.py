@@ -11,6 +11,7 @@ from messaging_service.application.submit import AfterReading
 from messaging_service.gateway import (
     account,
     accounts,
+    acknowledging,
     alarms,
     handling,
     health,
@@ -38,7 +39,19 @@ def build_app(context: Context) -> web.Application:
         middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
     )
     app[CONTEXT] = context
-    for resource in (messages, threads, notices, terms, account, accounts, alarms, logins, handling, mending):
+    for resource in (
+        messages,
+        threads,
+        notices,
+        terms,
+        account,
+        accounts,
+        alarms,
+        logins,
+        handling,
+        mending,
+        acknowledging,
+    ):
         resource.add_routes(app.router)
     operations.add_routes(app)
     ops_page.add_routes(app.router)

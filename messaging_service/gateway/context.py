@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from aiohttp import web
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
+from messaging_service.application.alarms import Alarms
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.journey import Journeys
@@ -55,6 +57,7 @@ class Context:
     submit: Submit
     reader: Reader
     break_glass: BreakGlass
+    alarms: Alarms
     mark_handled: MarkHandled
     operations: Operations
     administer: Administer
@@ -62,6 +65,7 @@ class Context:
     accept_terms: AcceptTerms
     logins: Logins
     verifier: Verifier
+    tenants: Mapping[str, Tenant]
     checks: Checks
     metrics: Metrics
     limit: RateLimit

@@ -6,7 +6,7 @@ from messaging_service.tenants.detection import Detection, Statement
 from messaging_service.tenants.epd import Epd, Listener
 from messaging_service.tenants.identity import Assurance, Identity, Issuer, StaffIssuer
 from messaging_service.tenants.limits import Due, Limits
-from messaging_service.tenants.outward import OnCall, Portal
+from messaging_service.tenants.outward import OnCall, Portal, Rung
 from messaging_service.tenants.tables import Code
 from messaging_service.tenants.tenant import Tenant
 
@@ -28,6 +28,7 @@ __all__ = [
     "ReplyTarget",
     "RepresentativeRules",
     "Routing",
+    "Rung",
     "StaffIssuer",
     "Statement",
     "Tenant",

@@ -176,6 +176,7 @@ def _with_parent(service: HttpService, number: str) -> tuple[str, str]:
 
 
 HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
+    ("/v1/alarms/{id}/acknowledgement", "path", "id"): an_alarm,
     ("/v1/alarms/{id}/opening", "path", "id"): an_alarm,
     ("/v1/messages", "body", "thread"): a_message,
     ("/v1/messages/{id}", "path", "id"): a_message,

@@ -58,14 +58,14 @@ def headers(service: HttpService, case: Case[Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {service.token(own)}"}
 
 
-@api.include(path_regex="^/v1/(account|ops)").parametrize()
+@api.include(path_regex="^/(v1/account|v1/ops|alarms)").parametrize()
 @tried_less
 def test_accounts_and_operations_with_token(case: Case[Any], service: HttpService) -> None:
     """The same of accounts, the desk's work on them, and what operations see and mend."""
     case.call_and_validate(base_url=service.url, headers=headers(service, case))
 
 
-@api.exclude(path_regex="^/(v1/account|v1/ops|ops)").parametrize()
+@api.exclude(path_regex="^/(v1/account|v1/ops|ops|alarms)").parametrize()
 @tried
 def test_with_token(case: Case[Any], service: HttpService) -> None:
     """Every answer is described, and what the description allows is what is accepted."""

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from messaging_service.application import collections
+from messaging_service.application.collections import ALARMS
 from messaging_service.application.ports import Envelope
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueRefused, StoreDown
 from messaging_service.domain.message import Identifier
@@ -419,3 +420,33 @@ def test_no_token_in_a_log_or_an_answer(
     told = repr(logged) + caplog.text + heard.decode()
     assert "request_failed" in told
     assert not any(part in told for token in tokens for part in token.split("."))
+
+
+def test_one_tap_acknowledges_an_alarm(service: HttpService) -> None:
+    """The notification's link shows one button and changes nothing; pressing that does; a wrong one is a page."""
+    id = service.post({**SHORT, "body": URGENT}).json["id"]
+
+    def notified() -> list[str]:
+        told = [json.loads(body) for path, _, body in service.webhooks if path == "/on-call"]
+        return [one["data"]["acknowledge"] for one in told if one["data"].get("message") == id]
+
+    until(lambda: bool(notified()))
+    path = notified()[0].removeprefix(service.url)
+
+    def state() -> str:
+        document = service.run(service.parts.store.get(ALARMS, id))
+        return str(document["state"]) if document else ""
+
+    until(lambda: state() == "open")
+    page = service.send("GET", path, token="")
+    assert page.status == 200
+    assert b'<form method="post">' in page.body
+    assert b"<script" not in page.body
+    assert "form-action 'self'" in page.headers["content-security-policy"]
+    assert state() == "open"
+    assert "Bevestigd om" in service.send("POST", path, token="").body.decode()
+    assert state() == "acknowledged"
+    assert b"<form" not in service.send("GET", path, token="").body
+    for method in ("GET", "POST"):
+        answer = service.send(method, path[:-4], token="")
+        assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")

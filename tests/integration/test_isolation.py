@@ -204,9 +204,10 @@ def test_staff_sees_no_content(service: HttpService, operation: Operation) -> No
 
 
 def test_what_asks_for_no_token() -> None:
-    """Health, metrics and the files of the operations page alone; whatever else is described has somebody it is for."""
+    """Health, metrics, the operations page's files and signed links; whatever else is described is for somebody."""
     open_to_all = {path for _, path, operation in DESCRIPTION.operations() if operation.get("security") == []}
-    assert open_to_all == {"/health/live", "/health/ready", "/metrics", "/ops", "/ops/{file}"}
+    health = {"/health/live", "/health/ready", "/metrics"}
+    assert open_to_all == health | {"/ops", "/ops/{file}", "/alarms/{link}"}
 
 
 def test_every_scope_is_some_roles() -> None:

@@ -122,6 +122,12 @@ class Pager:
             raise OnCallUnreachable(alarm.tenant)
         self.alarms.append(alarm)
 
+    async def rehearse(self, alarm: Alarm) -> tuple[str, ...]:
+        if self.down:
+            return ("webhook",)
+        self.alarms.append(alarm)
+        return ()
+
 
 class Service:
     """One process's parts. `another` is a second process over the same store, queues and keys."""

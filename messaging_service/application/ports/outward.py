@@ -30,13 +30,18 @@ class Epd(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What on-call is told: that there is an urgent message, and where. Never what it says."""
+    """What on-call is told: that there is an urgent message, and where. Never what it says.
+
+    `rung` counts the chain's rungs from 1; 0 is who is told first. A `rehearsal` is marked as one and wakes nobody.
+    """
 
     tenant: str
     thread: str
     message: str
     accepted_at: int
     count: int
+    rung: int = 0
+    rehearsal: bool = False
 
 
 class OnCall(Protocol):
@@ -44,6 +49,9 @@ class OnCall(Protocol):
 
     async def page(self, alarm: Alarm) -> None:
         """Returns once at least one channel took it. Raises OnCallUnreachable."""
+
+    async def rehearse(self, alarm: Alarm) -> tuple[str, ...]:
+        """Send a rehearsal through every channel; the names of those that did not take it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import { reasonText } from "./overview.js";
 import { moment, say } from "./words.js";
 
 const ABOUT = ["kind", "lane", "state", "thread", "care_team", "routed_by"];
-const AMISS = ["parked", "alarm", "alarm_climbed"];
+const AMISS = ["parked", "alarm"];
 const IN_WORDS = { kind: "kinds", lane: "lanes", state: "states" };
 
 export async function showJourney(main, id) {
