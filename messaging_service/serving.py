@@ -29,7 +29,7 @@ from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Tenant
 from messaging_service.transport import is_loopback
-from workers.clock import CLOCKWORK, run_clockwork
+from workers.clock import CLOCKWORK, again_and_again, run_clockwork
 from workers.process import run_steps
 from workers.receive import listening, run_listeners
 from workers.vitals import keep_vitals
@@ -58,9 +58,11 @@ async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
     """Serve the HTTP API until `stop`; requests under way are finished, then the journal is closed."""
     journal = Journal(parts.store, parts.clock)
     logins = parts.logins()
-    app = build_app(_context(parts, journal, logins))
+    screener = Screener.load()
+    app = build_app(_context(parts, journal, logins, screener))
     written = asyncio.Event()
     keeping = [asyncio.create_task(register.keep(written)) for register in (journal, logins)]
+    keeping.append(asyncio.create_task(again_and_again("rehearse_alarms", parts.rehearse(screener), written)))
     try:
         await _listen(app, parts.settings, parts.settings.listen, stop)
     finally:
@@ -68,7 +70,7 @@ async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
         await asyncio.gather(*keeping)
 
 
-def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
+def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener) -> Context:
     limit = RateLimit(time.monotonic)
 
     def take_one(tenant: Tenant, patient: str) -> None:
@@ -80,7 +82,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins) -> Context:
         accounts=parts.accounts,
         relations=parts.relations,
         threads=parts.threads,
-        screener=Screener.load(),
+        screener=screener,
         keyring=parts.keyring,
         journal=journal,
         calendars=parts.calendars,

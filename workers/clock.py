@@ -36,10 +36,11 @@ async def run_clockwork(parts: Parts, names: Sequence[str], stop: asyncio.Event)
     """Run these until `stop`. A server that is down is waited for: the next round does what this one could not."""
     async with asyncio.TaskGroup() as running:
         for name in names:
-            running.create_task(_again_and_again(name, _WORK[name](parts), stop), name=name)
+            running.create_task(again_and_again(name, _WORK[name](parts), stop), name=name)
 
 
-async def _again_and_again(name: str, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+async def again_and_again(name: str, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Do it once a minute until `stop`; what a server that is down hinders is done in a later round."""
     while not stop.is_set():
         try:
             await work()

@@ -1,4 +1,4 @@
-"""What every process writes down of itself: that it runs, in which condition, and its share of the samples."""
+"""What every process does beside its work: it says that it runs, adds to the samples, and watches the alarms' way."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _BEATS_A_SAMPLE = 6
 
 async def keep_vitals(parts: Parts, stop: asyncio.Event) -> None:
     """Write until `stop`, and once more then. A server that is down is waited for; nothing else waits for this."""
-    presence, sampler = parts.presence(), parts.sampler()
+    presence, sampler, watch = parts.presence(), parts.sampler(), parts.watch_rehearsals()
     beats = 0
     while not stop.is_set():
         try:
             await presence()
             if beats % _BEATS_A_SAMPLE == 0:
                 await sampler()
+                await watch()
         except (ServerFault, Conflict) as problem:
             log.warning("vitals_wait", error=type(problem).__name__)
         beats += 1

@@ -68,6 +68,7 @@ ACCESS_LOG = Collection(
     ),
 )
 ACCESS_ANCHORS = Collection("access_anchors", (Index("in_order", ("tenant", "number")),))
+REHEARSALS = Collection("rehearsals")
 SAMPLES = Collection("samples", (Index("by_hour", ("tenant", "hour")),))
 PROCESSES = Collection("processes", (Index("by_time", ("kind", "seen_at")),))
 LEDGER_REPORTS = Collection("ledger_reports")
@@ -98,6 +99,7 @@ ALL = (
     ALERTS,
     RUNS,
     JOURNAL,
+    REHEARSALS,
     SAMPLES,
     PROCESSES,
     LEDGER_REPORTS,

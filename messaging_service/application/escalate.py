@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from messaging_service.application.codec import Outgoing, from_document, outgoing, read_event, to_document
 from messaging_service.application.collections import ALARMS, HELD
 from messaging_service.application.ports import Alarm, Clock, DocumentStore, Envelope, OnCall
+from messaging_service.application.rehearsals import Rehearsals
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, MessageFault, StoreDown
-from messaging_service.domain.events import MessageAccepted, MessageEscalated
+from messaging_service.domain.events import AlarmRehearsed, MessageAccepted, MessageEscalated
 from messaging_service.tenants import Tenant
 
 OPEN = "open"
@@ -68,21 +70,39 @@ class Escalate:
         self._clock = clock
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
-        """Raise the alarm of a MessageAccepted, or count it under its thread's open alarm.
+        """Raise the alarm of a MessageAccepted, or count it under its thread's open alarm; pass on an AlarmRehearsed.
 
         Raises:
-            OnCallUnreachable: no channel took it; it is tried again until one does.
+            OnCallUnreachable: no channel took it; it is tried again until one does. Never for a rehearsal.
         """
+        if envelope.kind == AlarmRehearsed.__name__:
+            await self._rehearse(read_event(envelope, AlarmRehearsed))
+            return []
         event = read_event(envelope, MessageAccepted)
-        duty = self._duties.get(event.tenant)
-        if duty is None:
-            raise MessageFault("tenant_unknown")
+        duty = self._duty(event.tenant)
         if event.alarm:
             await self._raise(duty, event)
         if duty.tenant.portal is None:
             return []
         escalated = MessageEscalated(event.message, event.tenant, event.thread, self._clock())
         return [outgoing(notify_queue(event.tenant), escalated)]
+
+    def _duty(self, tenant: str) -> Duty:
+        duty = self._duties.get(tenant)
+        if duty is None:
+            raise MessageFault("tenant_unknown")
+        return duty
+
+    async def _rehearse(self, event: AlarmRehearsed) -> None:
+        """Through every channel of everybody in the chain. One that stays away is noticed by its absence."""
+        duty = self._duty(event.tenant)
+        names = ("first", *(rung.name for rung in duty.tenant.on_call.chain))
+        failed = []
+        for number, (name, on_call) in enumerate(zip(names, (duty.on_call, *duty.rungs), strict=True)):
+            rehearsal = Alarm(event.tenant, event.thread, event.message, event.accepted_at, 1, number, rehearsal=True)
+            failed += [f"{name} {channel}" for channel in await on_call.rehearse(rehearsal)]
+        with suppress(StoreDown):
+            await Rehearsals(self._store, self._clock).taken(event.tenant, failed)
 
     async def _raise(self, duty: Duty, event: MessageAccepted) -> None:
         known = await self._open_alarm(event.thread)

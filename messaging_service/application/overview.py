@@ -14,6 +14,7 @@ from messaging_service.application.escalate import StoredAlarm
 from messaging_service.application.mend import Kind, Mend
 from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
 from messaging_service.application.processes import SeenProcess, running
+from messaging_service.application.rehearsals import ALARM_PATH
 from messaging_service.application.samples import MINUTE_MS, Flow, Samples
 from messaging_service.application.topology import SHARED_QUEUES, queues_of
 from messaging_service.application.watch_ledger import KeptReport, last_report
@@ -110,7 +111,8 @@ class Overview:
     async def _down(self, tenant: str, now: int) -> list[str]:
         """The servers whose alert stands: those of this tenant, and those that all share."""
         shared = {f"{server}-down": server for server in _SHARED_SERVERS}
-        keys = {**shared, **{f"{server}-down {tenant}": server for server in _OWN_SERVERS}}
+        own = {f"{server}-down {tenant}": server for server in _OWN_SERVERS}
+        keys = {**shared, **own, f"{ALARM_PATH} {tenant}": ALARM_PATH}
         standing = await self._store.get_many(ALERTS, list(keys))
         return [
             server

@@ -58,6 +58,8 @@ from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.receive_status import HandledInEpd
 from messaging_service.application.reconcile import Reconcile
+from messaging_service.application.rehearsals import Rehearsals, WatchRehearsals
+from messaging_service.application.rehearse import Rehearse
 from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
 from messaging_service.application.represent import Represent
@@ -70,6 +72,7 @@ from messaging_service.config import Settings
 from messaging_service.crypto.alarm_links import AlarmLink
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.epd.render import DocumentTemplate
+from messaging_service.screening.screener import Screener
 from messaging_service.tenants import Rung, Tenant
 
 
@@ -377,6 +380,26 @@ class Parts:
             access_log=self.access_log,
             clock=self.clock,
         )
+
+    def rehearsals(self) -> Rehearsals:
+        """When the way of alarms was tried last."""
+        return Rehearsals(self.store, self.clock)
+
+    def rehearse(self, screener: Screener) -> Rehearse:
+        """What tries the way of alarms."""
+        return Rehearse(
+            tenants=self.tenants,
+            rehearsals=self.rehearsals(),
+            screener=screener,
+            broker=self.broker,
+            keyring=self.keyring,
+            alerts=self.alerts,
+            clock=self.clock,
+        )
+
+    def watch_rehearsals(self) -> WatchRehearsals:
+        """What tells operations when that stays away."""
+        return WatchRehearsals(tenants=self.tenants, rehearsals=self.rehearsals(), alerts=self.alerts, clock=self.clock)
 
     def climb(self) -> Climb:
         """What has alarms that nobody acknowledges climb the chain."""

@@ -71,6 +71,16 @@ class MessageEscalated:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmRehearsed:
+    """The way of an alarm is tried; there is no such message, and nobody is to be woken."""
+
+    message: str
+    tenant: str
+    thread: str
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageParked:
     """A step gave up on the message; a person has it now, and the patient is told to call."""
 
@@ -133,4 +143,4 @@ class MessageHandled:
 ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
 MessageEvent = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked
 ReplyDateEvent = ReplyOverdue | MessageHandled
-Event = MessageEvent | ReplyEvent | ReplyDateEvent
+Event = MessageEvent | ReplyEvent | ReplyDateEvent | AlarmRehearsed

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -240,6 +241,22 @@ async def test_the_webhook(hook: HookPeer, channels: Build, counted: list[tuple[
         },
     }
     assert counted == [("webhook", "taken")]
+
+
+async def test_a_rehearsal(hook: HookPeer, mail: MailPeer, channels: Build, counted: list[tuple[str, str]]) -> None:
+    """The webhook's type says so; the mail server is asked whether it takes the receivers, and no letter is sent;
+    a receiver that it refuses is only partly taken, a channel that fails is named."""
+    duty = channels(tenant(hook.url, (ARTS, ASSISTENT)), f"smtp://127.0.0.1:{mail.port}")
+    rehearsal = replace(ALARM, rehearsal=True)
+    assert await duty.rehearse(rehearsal) == ()
+    assert msgspec.json.decode(hook.posts[0][1])["type"] == "alarm.rehearsed"
+    assert sorted(counted) == [("email", "taken"), ("webhook", "taken")]
+    mail.refused.add(ASSISTENT)
+    hook.status = 500
+    counted.clear()
+    assert await duty.rehearse(rehearsal) == ("webhook",)
+    assert sorted(counted) == [("email", "partly"), ("webhook", "failed")]
+    assert mail.letters == []
 
 
 async def test_the_hospitals_own_link(hook: HookPeer, mail: MailPeer, channels: Build) -> None:
