@@ -1,16 +1,14 @@
 """Settings from the environment and tenants from TOML files: read once, frozen.
 
-Every error names the setting or the file and says what to do. In a tenant's file `${NAME}` stands for an
-environment variable and `${NAME:-value}` for one with a default; a value `file:PATH` in a secret's place is read
-from that file, so that no secret need stand in the TOML.
+Every error names the setting or the file and says what to do. A value `file:PATH` in a secret's place is read from that
+file, so that no secret need stand in the TOML.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -21,8 +19,7 @@ from msgspec import Meta
 from messaging_service.application.topology import LADDER_MS
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.tenants import Tenant
-
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
+from messaging_service.tenants.reading import load_tenant
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,48 +100,6 @@ def load_tenants(folder: Path, environment: Mapping[str, str] = os.environ) -> d
     if not tenants:
         raise SettingInvalid(f"MESSAGING_TENANTS: no *.toml in {folder}")
     return tenants
-
-
-def load_tenant(path: Path, environment: Mapping[str, str] = os.environ) -> Tenant:
-    """One tenant's file. Raises SettingInvalid naming the file and the place in it."""
-    try:
-        given = _expand(tomllib.loads(path.read_text("utf-8")), environment, path)
-        tenant = msgspec.convert(given, Tenant)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
-        raise SettingInvalid(f"{path}: {problem}") from problem
-    for key in _unknown_keys(given, msgspec.to_builtins(tenant), "$"):
-        raise SettingInvalid(f"{path}: unknown key `{key}`")
-    return tenant
-
-
-def _unknown_keys(given: object, known: object, place: str) -> Iterator[str]:
-    """Keys that were given and not understood: where a table is a dataclass, msgspec passes over them in silence."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for key, value in given.items():
-            if key in known:
-                yield from _unknown_keys(value, known[key], f"{place}.{key}")
-            else:
-                yield f"{place}.{key}"
-    elif isinstance(given, list) and isinstance(known, list | tuple):
-        for number, (one, understood) in enumerate(zip(given, known, strict=False)):
-            yield from _unknown_keys(one, understood, f"{place}[{number}]")
-
-
-def _expand(value: object, environment: Mapping[str, str], path: Path) -> object:
-    if isinstance(value, dict):
-        return {key: _expand(item, environment, path) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, environment, path) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def variable(found: re.Match[str]) -> str:
-        name, default = found[1], found[2]
-        if name not in environment and default is None:
-            raise SettingInvalid(f"{path} uses ${{{name}}}; set the environment variable {name}")
-        return environment.get(name, default or "")
-
-    return _VARIABLE.sub(variable, value)
 
 
 def read_secret(value: str) -> str:

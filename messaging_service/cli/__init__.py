@@ -18,6 +18,7 @@ from messaging_service.cli import (
     running,
     screening,
     setting_up,
+    tenants,
     watching,
 )
 from messaging_service.domain.errors import MessagingError
@@ -60,5 +61,5 @@ def main() -> None:
     """
 
 
-for module in (running, keys, setting_up, watching, mending, receiving, replies, epd, screening, identity):
+for module in (running, keys, setting_up, tenants, watching, mending, receiving, replies, epd, screening, identity):
     module.add_to(main)

@@ -1,66 +1,22 @@
-"""tenants and relations: what is needed before the first message."""
+"""relations: what is needed before the first message."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import click
 import msgspec
 from msgspec import Meta
 
-from messaging_service.bootstrap import Parts, epd_pool
+from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import with_parts
-from messaging_service.config import load_settings, load_tenants
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
-from messaging_service.epd.render import DocumentTemplate
-from messaging_service.tenants import Tenant
 
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    for command in (tenants, relations):
-        main.add_command(command)
-
-
-_NO_STATEMENT = (
-    "urgency is detected, but [detection.statement] does not say what for: add intended_purpose, classification "
-    "(MDR rule 11), by and on (a date), or set [detection] urgency = false; see deploy/guides/clinical-safety.md"
-)
-
-
-@click.group()
-def tenants() -> None:
-    """The hospitals' own files."""
-
-
-@tenants.command("check")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
-def check_tenants(folder: Path | None) -> None:
-    """Check every tenant's file in FOLDER (or MESSAGING_TENANTS) before production.
-
-    Settings, routing, the EPD's profile, and the statement of intended purpose that urgency detection needs.
-    """
-    found = load_tenants(folder or load_settings().tenants)
-    wanting = False
-    for tenant in found.values():
-        _check_epd(tenant)
-        if tenant.detection.urgency and tenant.detection.statement is None:
-            wanting = True
-            click.secho(f"{tenant.id}: {_NO_STATEMENT}", fg="red")
-        else:
-            click.secho(f"{tenant.id}: {tenant.name} is in order", fg="green")
-    sys.exit(1 if wanting else 0)
-
-
-def _check_epd(tenant: Tenant) -> None:
-    try:
-        epd_pool(tenant.epd)
-        DocumentTemplate.compile(tenant.epd.profile)
-    except SettingInvalid as problem:
-        raise SettingInvalid(f"{tenant.id}: {problem.detail}") from problem
+    main.add_command(relations)
 
 
 class _Relation(msgspec.Struct, forbid_unknown_fields=True):

@@ -114,18 +114,19 @@ def refuse_unknown_values(profile: EpdProfile) -> None:
     """
     fields_there_are = VISIT_FIELDS if profile.is_result else RECIPIENT_FIELDS
     checks = {
-        "message": profile.message in ("MDM^T02", RESULT),
-        "correction": profile.correction in ("T08", "T10"),
-        "version": profile.version in VERSIONS,
-        "processing_id": profile.processing_id in ("P", "T", "D"),
-        "charset": profile.charset in CODECS,
-        "text_as": profile.text_as in ("TX", "FT"),
-        "max_line": SHORTEST_LINE <= profile.max_line <= LONGEST_LINE,
-        "document_type": bool(profile.document_type and profile.document_type[0]),
-        "recipient_fields": bool(profile.recipients) and set(profile.recipients) <= set(fields_there_are),
-        "authorities": bool(profile.known_authorities),
-        "accept_ack": not profile.enhanced or profile.accept_ack != "NE",
+        f"message must be MDM^T02 or {RESULT}": profile.message in ("MDM^T02", RESULT),
+        "correction must be T08 or T10": profile.correction in ("T08", "T10"),
+        f"version must be one of {', '.join(VERSIONS)}": profile.version in VERSIONS,
+        "processing_id must be P, T or D": profile.processing_id in ("P", "T", "D"),
+        f"charset must be one of {', '.join(CODECS)}": profile.charset in CODECS,
+        "text_as must be TX or FT": profile.text_as in ("TX", "FT"),
+        f"max_line must be {SHORTEST_LINE} to {LONGEST_LINE}": SHORTEST_LINE <= profile.max_line <= LONGEST_LINE,
+        "document_type needs a first component": bool(profile.document_type and profile.document_type[0]),
+        f"recipient_fields must be of {', '.join(fields_there_are)}": bool(profile.recipients)
+        and set(profile.recipients) <= set(fields_there_are),
+        "authorities: no identifier is left that is sent": bool(profile.known_authorities),
+        "accept_ack must not be NE when enhanced": not profile.enhanced or profile.accept_ack != "NE",
     }
-    for name, sound in checks.items():
-        if not sound:
-            raise SettingInvalid(f"[epd] {name}")
+    for demand, is_met in checks.items():
+        if not is_met:
+            raise SettingInvalid(f"[epd] {demand}")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from messaging_service.tenants.tables import Code, Table
+from messaging_service.tenants.tables import Code, Mistakes, Table
 
 
 class ReplyTarget(Table, frozen=True, kw_only=True):
@@ -60,14 +60,23 @@ class Routing(Table, frozen=True, kw_only=True):
         """Every team that is referred to exists."""
         teams = {team.code for team in self.care_teams}
         departments = {department.code for department in self.departments}
-        asked = [self.triage_desk, *(d.care_team for d in self.departments)]
-        asked += [team.cover for team in self.care_teams if team.cover]
-        for code in asked:
-            if code not in teams:
-                raise ValueError(f"care team {code!r} is referred to but not listed in [[routing.care_teams]]")
-        for team in self.care_teams:
-            if team.department not in departments:
-                raise ValueError(f"care team {team.code!r} is of department {team.department!r}, not listed")
+        asked: list[tuple[tuple[str | int, ...], str | None]] = [(("triage_desk",), self.triage_desk)]
+        asked += [(("departments", n, "care_team"), each.care_team) for n, each in enumerate(self.departments)]
+        asked += [(("care_teams", n, "cover"), team.cover) for n, team in enumerate(self.care_teams)]
+        found = [
+            (place, f"care team {code!r} is referred to but not listed in [[routing.care_teams]]")
+            for place, code in asked
+            if code is not None and code not in teams
+        ]
+        found += [
+            (
+                ("care_teams", n, "department"),
+                f"care team {team.code!r} is of department {team.department!r}, not listed",
+            )
+            for n, team in enumerate(self.care_teams)
+            if team.department not in departments
+        ]
+        Mistakes.refuse(found)
 
     def team(self, code: str) -> CareTeam | None:
         """The care team of that code."""

@@ -13,7 +13,7 @@ from messaging_service.tenants.epd import Epd
 from messaging_service.tenants.identity import Identity
 from messaging_service.tenants.limits import Due, Limits
 from messaging_service.tenants.outward import OnCall, Portal
-from messaging_service.tenants.tables import Code, Table
+from messaging_service.tenants.tables import Code, Mistakes, Table
 
 
 class Tenant(Table, frozen=True, kw_only=True):
@@ -40,16 +40,21 @@ class Tenant(Table, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """The time zone exists, and so do the teams that the EPD's codes stand for; versions of the terms differ."""
-        for told_apart_by in ("version", "since"):
-            if len({getattr(each, told_apart_by) for each in self.terms}) < len(self.terms):
-                raise ValueError(f"two [[terms]] have the same {told_apart_by}")
-        for code in self.epd.staff.values():
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        for key in ("version", "since"):
+            known = [getattr(each, key) for each in self.terms]
+            twice = [n for n, value in enumerate(known) if value in known[:n]]
+            found += [(("terms", n, key), f"two [[terms]] have the same {key}") for n in twice]
+        for name, code in self.epd.staff.items():
             if self.routing.team(code) is None and self.routing.department(code) is None:
-                raise ValueError(f"[epd.staff] names {code!r}, which is neither a care team nor a department")
+                said = f"[epd.staff] names {code!r}, which is neither a care team nor a department"
+                found.append((("epd", "staff", name), said))
         try:
             ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as problem:
-            raise ValueError(f"time_zone {self.time_zone!r} is not known; write it as in Europe/Amsterdam") from problem
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            said = f"time_zone {self.time_zone!r} is not known; write it as in Europe/Amsterdam"
+            found.append((("time_zone",), said))
+        Mistakes.refuse(found)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -244,15 +244,6 @@ def test_an_unknown_filing(ready: Run) -> None:
     assert "not in the store" in result.stderr
 
 
-def test_tenants_check_names_the_tenant(run: Run, tmp_path: Path) -> None:
-    """A profile that HL7 does not allow is told with whose it is; so is a file that does not load."""
-    text = (SHIPPED / "sein.toml").read_text("utf-8")
-    (tmp_path / "sein.toml").write_text(text.replace('text_as = "FT"', "max_line = 3"), "utf-8")
-    one_line(run("tenants", "check", str(tmp_path)), "sein: [epd] max_line")
-    (tmp_path / "sein.toml").write_text(text.replace("days = 3", "dagen = 3"), "utf-8")
-    one_line(run("tenants", "check", str(tmp_path)), "sein.toml", "dagen")
-
-
 def test_screening_from_standard_input(run: Run) -> None:
     """One verdict a line, in order; a line that is no JSON is named by its number."""
     texts = ["Wat is mijn afspraak?", "Drukkende pijn op de borst die uitstraalt naar mijn linkerarm."]

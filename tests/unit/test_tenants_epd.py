@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from messaging_service.config import load_tenant
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.epd.acknowledgement import AckCode, Acknowledgement, Unanswered
 from messaging_service.epd.policy import Action
 from messaging_service.epd.render import DocumentTemplate
 from messaging_service.tenants import Epd
+from messaging_service.tenants.reading import load_tenant
 from tests.unit.epd.documents import DOCUMENT
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tenants" / "spijkenisse.toml"
