@@ -10,7 +10,7 @@ import aiohttp
 from deploy.sandbox.issuer import Issuer
 from tests.parts.waiting import PATIENCE, until
 
-NUMBER_CLAIMS = {"spijkenisse": "patient_number", "sein": "client_number"}
+NUMBER_CLAIMS = {"spijkenisse": "patient_number", "sein": "client_number", "linde": "client_number"}
 URGENT = "Sinds een half uur drukkende pijn op de borst die uitstraalt naar mijn linkerarm, ik zweet erg."
 ABUSE = "Ik weet waar je woont en ik maak je af."
 

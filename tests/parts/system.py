@@ -175,11 +175,17 @@ async def running(
     store: str,
     plan: Mapping[str, tuple[str, ...]] = SEPARATE,
     parks_unknown: str = "sein",
+    more: Mapping[str, str] = {},
 ) -> AsyncIterator[System]:
-    """A system in `folder` on these servers, up and working; everything ends with it."""
+    """A system in `folder` on these servers, up and working; everything ends with it.
+
+    `more` tenants: by their ids the text of their files, as it is.
+    """
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(receivers())
-        tenants = write_tenants(folder / "tenants", parks_unknown=parks_unknown)
+        tenants = [*write_tenants(folder / "tenants", parks_unknown=parks_unknown), *more]
+        for tenant, text in more.items():
+            (folder / "tenants" / f"{tenant}.toml").write_text(text, "utf-8")
         epds = {tenant: await stack.enter_async_context(sandbox_epd()) for tenant in tenants}
         issuers = {tenant: Issuer(folder, tenant) for tenant in tenants}
         staff = {tenant: staff_issuer(folder, tenant) for tenant in tenants}
