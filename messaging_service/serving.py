@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Sequence
 import structlog
 from aiohttp import web
 
+from messaging_service.adapters.export_pdf import PdfExport
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.application.journal import Journal
 from messaging_service.application.logins import Logins
@@ -105,6 +106,8 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         alarms=parts.alarms(),
         tenants=parts.tenants,
         mark_handled=parts.mark_handled(),
+        export=parts.export(reader),
+        pdf=PdfExport(),
         operations=Operations(Recent(parts.overview(), parts.clock), parts.samples(), parts.journey(), parts.mend()),
         administer=parts.administer(),
         represent=parts.represent(),

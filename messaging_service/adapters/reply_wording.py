@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from datetime import date
-from functools import cache
-from importlib import resources
 
 from babel.dates import format_date
 
+from messaging_service.adapters.wording import sentences
 from messaging_service.domain.awaited import Stage
 
 _LONG = "EEEE d MMMM y"
@@ -23,24 +20,12 @@ def reply_text(stage: Stage, reply_by: str, language: str, telephone: str) -> st
     """
     if stage is Stage.ANSWERED:
         return ""
-    spoken = _spoken(language)
-    line = _texts()[spoken][_LINES.get(stage, "awaited")]
-    return line.format(date=day_in_words(date.fromisoformat(reply_by), spoken), telephone=telephone)
+    spoken, lines = sentences("reply_wording", language)
+    return lines[_LINES.get(stage, "awaited")].format(
+        date=day_in_words(date.fromisoformat(reply_by), spoken), telephone=telephone
+    )
 
 
 def day_in_words(day: date, language: str) -> str:
     """A day with its weekday, as in "dinsdag 19 mei 2026"; `language` is one of those of the notices."""
     return format_date(day, _LONG, locale=language)
-
-
-def _spoken(language: str) -> str:
-    tag = language.strip().replace("_", "-").split("-")[0].lower()
-    if not tag or tag == "und":
-        return "nl"
-    return tag if tag in _texts() else "en"
-
-
-@cache
-def _texts() -> Mapping[str, Mapping[str, str]]:
-    file = resources.files("messaging_service.adapters") / "reply_wording.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))

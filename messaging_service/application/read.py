@@ -101,7 +101,7 @@ class Reader:
         if stored is None:
             return await self._not_stored(reader, id)
         records = await self._records_of_message(reader, entry, stored)
-        shown = await self._views(records, [stored])
+        shown = await self.views(records, [stored])
         if not shown:
             raise NotFound
         await self._log(reader, stored.patient, "message", id)
@@ -124,7 +124,7 @@ class Reader:
             raise NotFound  # a message in another thread opens none of its own
         records = await self._records(reader, entry, stored)
         messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
-        shown = await self._views(records, messages)
+        shown = await self.views(records, messages)
         if messages and not shown:
             raise NotFound  # a clinician began it for somebody else, and withdrew that
         await self._log(reader, stored.patient, "thread", id)
@@ -136,7 +136,7 @@ class Reader:
         records = await self._patients.members(entry.patient)
         found = await self._visible(entry.author, records, below, limit)
         last = await self._threads.last_messages([thread.id for thread in found])
-        views = {view.thread: view for view in await self._views(records, last)}
+        views = {view.thread: view for view in await self.views(records, last)}
         for id in records:
             await self._log(reader, id, "threads", "")
         return [_thread_view(thread, views.get(thread.id)) for thread in found]
@@ -198,7 +198,7 @@ class Reader:
             below = page[-1].order
         return found[:limit]
 
-    async def _views(self, records: Sequence[str], messages: Sequence[StoredMessage]) -> list[MessageView]:
+    async def views(self, records: Sequence[str], messages: Sequence[StoredMessage]) -> list[MessageView]:
         """Of these messages those that are shown: not withdrawn, and of the reader's records."""
         shown = [message for message in messages if not message.withdrawn_at and message.patient in records]
         patients = {id: await self._patients.load(id) for id in {message.patient for message in shown}}

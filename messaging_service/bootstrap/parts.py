@@ -32,6 +32,7 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
+from messaging_service.application.export import Export
 from messaging_service.application.file import EpdLine
 from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
@@ -54,6 +55,7 @@ from messaging_service.application.ports import (
 )
 from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.queue_ages import QueueAges
+from messaging_service.application.read import Reader
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.receive_status import HandledInEpd
@@ -178,6 +180,18 @@ class Parts:
     def mark_handled(self) -> MarkHandled:
         """What stops a clock where there is no written answer."""
         return MarkHandled(awaited=self.awaited(), broker=self.broker, keyring=self.keyring, access_log=self.access_log)
+
+    def export(self, reader: Reader) -> Export:
+        """What exports all of one's own threads."""
+        return Export(
+            store=self.store,
+            patients=self.patients,
+            accounts=self.accounts,
+            threads=self.threads,
+            reader=reader,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
 
     def remind(self) -> Remind:
         """What reminds care teams of reply dates, and tells of those that have passed."""

@@ -13,6 +13,7 @@ from messaging_service.gateway import (
     accounts,
     acknowledging,
     alarms,
+    export,
     handling,
     health,
     logins,
@@ -49,6 +50,7 @@ def build_app(context: Context) -> web.Application:
         alarms,
         logins,
         handling,
+        export,
         mending,
         acknowledging,
     ):

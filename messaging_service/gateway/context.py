@@ -10,12 +10,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from messaging_service.adapters.export_pdf import PdfExport
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
+from messaging_service.application.export import Export
 from messaging_service.application.journey import Journeys
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
@@ -59,6 +61,8 @@ class Context:
     break_glass: BreakGlass
     alarms: Alarms
     mark_handled: MarkHandled
+    export: Export
+    pdf: PdfExport
     operations: Operations
     administer: Administer
     represent: Represent

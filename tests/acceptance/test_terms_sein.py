@@ -5,9 +5,11 @@ Over HTTP, MLLP to and from the EPD, and a clock that the tests move. deploy/gui
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pypdf
 import pytest
 
 from messaging_service.application.collections import ACCEPTANCES
@@ -252,6 +254,23 @@ def test_article_5_1_least_scope_and_every_look_written_down(sein: Hospital) -> 
     found = coordinator.ask("POST", "/v1/account-searches", {"identifiers": {"local": number}})
     assert found.json["id"] == account
     assert ("coordinator", "read") in [(each["role"], each["action"]) for each in sein.access_log(account)]
+
+
+def test_article_5_3_what_is_downloaded_is_the_clients_to_guard(sein: Hospital) -> None:
+    """The sentence stands beside the export and in it; both forms hold what was written, by whom, since when filed."""
+    client = sein.member(sein.number())
+    asked = client.filed(client.write(URGENT))
+    said = client.get("/v1/export/notice").json["text"]
+    exported = client.get("/v1/export").json
+    assert exported["notice"] == said
+    ((message,),) = (thread["messages"] for thread in exported["threads"])
+    assert (message["body"], message["filed_at"]) == (asked["body"], asked["filed_at"])
+    assert {"notice", "urgent"}.isdisjoint(message)
+    printed = client.get("/v1/export", query="?format=pdf").body
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(printed)).pages)
+    assert all(
+        words in " ".join(text.split()) for words in (said, asked["body"], asked["name"], "in het dossier sinds")
+    )
 
 
 def test_article_7_every_login_is_registered(sein: Hospital) -> None:

@@ -5,8 +5,10 @@ Over HTTP, MLLP to and from the EPD, and a clock that the tests move. deploy/gui
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
+import pypdf
 import pytest
 
 from messaging_service.application.collections import ACCEPTANCES
@@ -270,6 +272,23 @@ def test_article_5_2_private_to_the_patient(smc: Hospital) -> None:
     until(lambda: {shared, private} <= set(smc.portal_told()))
     assert smc.portal_told()[private].get("private")
     assert "private" not in smc.portal_told()[shared]
+
+
+def test_article_5_4_what_is_downloaded_is_the_patients_to_guard(smc: Hospital) -> None:
+    """The sentence stands beside the export and in it; both forms hold what was written, by whom, since when filed."""
+    patient = smc.member(smc.number())
+    asked = patient.filed(patient.write(URGENT))
+    said = patient.get("/v1/export/notice").json["text"]
+    exported = patient.get("/v1/export").json
+    assert exported["notice"] == said
+    ((message,),) = (thread["messages"] for thread in exported["threads"])
+    assert (message["body"], message["filed_at"]) == (asked["body"], asked["filed_at"])
+    assert {"notice", "urgent"}.isdisjoint(message)
+    printed = patient.get("/v1/export", query="?format=pdf").body
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(printed)).pages)
+    assert all(
+        words in " ".join(text.split()) for words in (said, asked["body"], asked["name"], "in het dossier sinds")
+    )
 
 
 def test_article_7_what_is_entered_becomes_part_of_the_record(smc: Hospital) -> None:

@@ -88,7 +88,8 @@ class HttpDescription(Described):
     def hold_response(self, response: Mapping[str, Any], answer: Answer) -> None:
         """Fail unless body and headers of `answer` are as `response` says."""
         kind = answer.headers["content-type"].partition(";")[0]
-        values = [answer.json if "json" in kind else answer.body.decode()]
+        text = "utf-8" if kind.startswith("text/") else "latin-1"
+        values = [answer.json if "json" in kind else answer.body.decode(text)]
         if kind == EVENTS:
             values = [_event(said) for said in answer.body.decode().split("\n\n") if said]
         for value in values:

@@ -41,7 +41,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
         yield running
 
 
-FOR_EVERYBODY_LOGGED_IN = {"GET /v1/compose-notice"}
+FOR_EVERYBODY_LOGGED_IN = {"GET /v1/compose-notice", "GET /v1/export/notice"}
 """What says nothing of anybody."""
 WHILE_BLOCKED = FOR_EVERYBODY_LOGGED_IN | {
     "GET /v1/terms",
