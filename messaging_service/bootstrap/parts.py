@@ -34,6 +34,7 @@ from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
 from messaging_service.application.export import Export
 from messaging_service.application.file import EpdLine
+from messaging_service.application.forget_accesses import ForgetAccesses
 from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets
@@ -68,6 +69,7 @@ from messaging_service.application.represent import Represent
 from messaging_service.application.samples import Sampler, Samples
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
+from messaging_service.application.verify_access_log import VerifyAccessLog
 from messaging_service.application.watch_ledger import WatchLedger
 from messaging_service.bootstrap.epd import epd_pool
 from messaging_service.config import Settings
@@ -221,6 +223,14 @@ class Parts:
     def openings(self) -> Openings:
         """The openings on record."""
         return Openings(store=self.store, patients=self.patients, access_log=self.access_log)
+
+    def verify_access_log(self) -> VerifyAccessLog:
+        """What verifies the access log."""
+        return VerifyAccessLog(self.store, self.anchors)
+
+    def forget_accesses(self) -> ForgetAccesses:
+        """What lets go of the access log what is over its term."""
+        return ForgetAccesses(self.store, self.anchors, self.clock)
 
     def correct(self) -> Correct:
         """What corrects and withdraws filed messages."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from messaging_service.cli import (
+    auditing,
     epd,
     identity,
     keys,
@@ -61,5 +62,18 @@ def main() -> None:
     """
 
 
-for module in (running, keys, setting_up, tenants, watching, mending, receiving, replies, epd, screening, identity):
+for module in (
+    running,
+    keys,
+    setting_up,
+    tenants,
+    watching,
+    mending,
+    receiving,
+    replies,
+    epd,
+    screening,
+    identity,
+    auditing,
+):
     module.add_to(main)

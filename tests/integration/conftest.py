@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 
 from messaging_service.adapters import embedded_queue
 from messaging_service.adapters.embedded_queue import EmbeddedBroker
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application import ledger, topology
 from messaging_service.application.collections import ALL
+from messaging_service.cli import main
 from messaging_service.config import load_tenants
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.epd.policy import AckPolicy
@@ -83,6 +85,26 @@ async def service(tmp_path: Path, tenants: dict[str, Tenant], quick: None) -> As
     yield Service(store, broker, tenants, keyring, MovedClock())
     await broker.close()
     await store.close()
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command to its end on embedded parts of its own, whose keys and queues are made."""
+    settings = {"BROKER": f"embedded:{tmp_path}/q", "STORE": f"sqlite:{tmp_path}/d", "KEYRING": f"{tmp_path}/keyring"}
+    for name, value in {**settings, "TENANTS": str(SHIPPED)}.items():
+        monkeypatch.setenv(f"MESSAGING_{name}", value)
+    for name, value in ADDRESSES.items():
+        monkeypatch.setenv(name, value)
+
+    def invoke(*arguments: str, given: str = "") -> Result:
+        return CliRunner().invoke(main, arguments, input=given)
+
+    for made in (("keys", "init"), ("queues", "declare")):
+        assert invoke(*made).exit_code == 0
+    return invoke
 
 
 @pytest.fixture(scope="session")
