@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from messaging_service.adapters.reply_plot import plot
 from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.receive_readers import ReadAccess, readers
 from messaging_service.application.reply_report import ReplyReport, WeekOfReplies
@@ -74,6 +73,8 @@ def report(tenant: str, team: str | None, weeks: int, picture: Path | None, json
 
     name, asked, lines = with_parts(use)
     if picture is not None:
+        from messaging_service.adapters.reply_plot import plot  # half a second that no other command waits for
+
         picture.write_bytes(plot(f"{name}: {team or 'all care teams'}", asked, lines))
     if json_output:
         return print_json([{**asdict(line), "messages": line.messages} for line in lines])

@@ -1,0 +1,273 @@
+"""The client for portals, on the running service and on peers that fail; and the guide's examples as they stand."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import base64
+import inspect
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from messaging_service.adapters.portal_webhook import WebhookSecret
+from messaging_service.client import (
+    PROBLEMS,
+    NotFound,
+    Problem,
+    Prohibited,
+    Service,
+    TermsNotAccepted,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+    WebhookInvalid,
+    read_webhook,
+)
+from messaging_service.gateway import problems
+from tests.contract.http_service import PROHIBITED, URGENT, HttpService, http_service
+
+GUIDE = Path(__file__).parents[2] / "deploy" / "guides" / "portal-builder.md"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
+    """The whole service, shared by the tests of this file."""
+    with http_service(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+class Peer:
+    """A service that answers as told, and keeps the keys and bodies that it was sent."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.seen: list[tuple[str, bytes]] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request.headers.get("Idempotency-Key", ""), await request.read()))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer == "hang up":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        status, members, headers = answer
+        return web.json_response(members, status=status, headers=headers)
+
+
+ACCEPTED = {
+    "id": "A" * 26,
+    "thread": "A" * 26,
+    "status": "accepted",
+    "status_url": "/",
+    "reply_by": "2026-11-25",
+    "reply_by_text": "We streven ernaar …",
+    "urgent": False,
+    "new": 1,
+}
+
+
+def refusal(kind: str, status: int, **headers: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    notice = {"text": "Bel 112.", "language": "nl", "telephone": ["112"]}
+    return status, {"type": f"urn:messaging-service:problem:{kind}", "title": "t", "notice": notice}, headers
+
+
+@asynccontextmanager
+async def peered(peer: Peer, patience: float = 5.0) -> AsyncIterator[Service]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", peer.handle)
+    async with (
+        TestServer(app, host="127.0.0.1") as server,
+        Service(str(server.make_url("")), patience=patience) as client,
+    ):
+        yield client
+
+
+async def test_retries_reuse_the_key_and_the_bytes() -> None:
+    """A lost connection, 503, a proxy's bare 502: the same message again under one key, until it is taken."""
+    peer = Peer("hang up", refusal("unavailable", 503), (502, {}, {}), (202, ACCEPTED, {}))
+    async with peered(peer) as service:
+        accepted = await service.on_behalf_of("t").send("Vraag", "Tekst")
+    assert accepted.id == "A" * 26
+    assert len(peer.seen) == 4
+    assert len(set(peer.seen)) == 1
+    assert peer.seen[0][0]
+
+
+async def test_two_messages_have_two_keys_and_a_key_of_ones_own_is_kept() -> None:
+    """Without a key each call is a message of its own; a given one is sent as it is."""
+    peer = Peer((202, ACCEPTED, {}))
+    async with peered(peer) as service:
+        patient = service.on_behalf_of("t")
+        for key in (None, None, "draft-7"):
+            await patient.send("Vraag", "Tekst", idempotency_key=key)
+    first, second, own = (key for key, _ in peer.seen)
+    assert first != second
+    assert own == "draft-7"
+
+
+async def test_no_answer_within_the_patience() -> None:
+    """It gives up with the key under which the message can be sent again later."""
+    async with Service(f"http://127.0.0.1:{unused_port()}", patience=0.2) as service:
+        with pytest.raises(Unreachable) as raised:
+            await service.on_behalf_of("t").send("Vraag", "Tekst", idempotency_key="draft-8")
+    assert raised.value.idempotency_key == "draft-8"
+
+
+async def test_what_would_not_help_is_not_tried_again() -> None:
+    """A refusal is one request; one that says when to go on, later than the patience, is raised at once as well."""
+    for answer, kind in (
+        (refusal("prohibited", 422), Prohibited),
+        (refusal("too-many", 429, **{"Retry-After": "600"}), TooMany),
+        (refusal("something-new", 418), Problem),
+    ):
+        peer = Peer(answer)
+        async with peered(peer) as service:
+            with pytest.raises(kind) as raised:
+                await service.on_behalf_of("t").send("Vraag", "Tekst")
+        assert len(peer.seen) == 1
+        assert raised.value.notice is not None
+        assert "112" in raised.value.notice.text
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """The token goes to the service and nowhere else."""
+    peer = Peer((307, {}, {"Location": "https://elsewhere.example/"}))
+    async with peered(peer) as service:
+        with pytest.raises(Problem) as raised:
+            await service.on_behalf_of("t").message("A" * 26)
+    assert raised.value.status == 307
+
+
+async def test_503_to_the_end() -> None:
+    """Still not now when the patience is over: Unavailable, with its notice."""
+    async with peered(Peer(refusal("unavailable", 503)), patience=0.5) as service:
+        with pytest.raises(Unavailable):
+            await service.on_behalf_of("t").send("Vraag", "Tekst")
+
+
+def test_https_is_wanted() -> None:
+    """Only this machine may be asked in the clear."""
+    with pytest.raises(ValueError, match="https"):
+        Service("http://messages.hospital.example")
+
+
+async def test_a_conversation(running: HttpService) -> None:
+    """Sent, read back as message and thread, listed, exported in both forms, all with a token that is fetched."""
+
+    async def token() -> str:
+        return running.token("client-1")
+
+    async with Service(running.url) as service:
+        patient = service.on_behalf_of(token)
+        assert "112" in (await patient.compose_notice("en")).text
+        accepted = await patient.send("Vraag", "Mag ik sporten?", language="en")
+        assert accepted.reply_by_text.startswith("We aim to answer you by")
+        await asyncio.to_thread(running.filed, accepted.id, token=running.token("client-1"))
+        message = await patient.message(accepted.id)
+        assert (message.status, message.body, message.reply_status) == ("filed", "Mag ik sporten?", "awaited")
+        assert "sporten" not in repr(message)
+        assert [thread.id async for thread in patient.threads()] == [accepted.thread]
+        await patient.set_private(accepted.thread, True)
+        assert (await patient.thread(accepted.thread)).private is True
+        exported = json.loads(b"".join([piece async for piece in patient.export_json()]))
+        assert exported["threads"][0]["messages"][0]["body"] == "Mag ik sporten?"
+        (printed,) = [part async for part in patient.export_pdf("en")]
+        assert printed.startswith(b"%PDF")
+
+
+async def test_threads_come_page_by_page(running: HttpService) -> None:
+    """More threads than a page holds, each once."""
+    async with Service(running.url) as service:
+        patient = service.on_behalf_of(running.token("client-2"))
+        sent = {(await patient.send("Vraag", f"Nummer {number}.")).id for number in range(23)}
+        for id in sent:
+            await asyncio.to_thread(running.filed, id, token=running.token("client-2"))
+        found = [thread.id async for thread in patient.threads()]
+    assert len(found) == 23
+    assert set(found) == sent
+
+
+async def test_refusals_as_types(running: HttpService) -> None:
+    """No token, somebody else's message, prohibited text with its place, and the notice of an urgent one."""
+    async with Service(running.url, patience=1) as service:
+        with pytest.raises(Unauthenticated):
+            await service.on_behalf_of("none").message("A" * 26)
+        patient = service.on_behalf_of(running.token("client-3"))
+        with pytest.raises(NotFound):
+            await patient.thread("A" * 26)
+        with pytest.raises(Prohibited) as raised:
+            await patient.send("Vraag", f"Een {PROHIBITED}.")
+        assert (raised.value.span.field, raised.value.span.start) == ("body", 4)
+        urgent = await patient.send("Vraag", URGENT)
+        assert urgent.notice is not None
+        assert urgent.notice.telephone[0] == "112"
+
+
+def test_terms_are_asked_for_by_version() -> None:
+    """The version to accept stands in the problem."""
+    members = {"type": "urn:messaging-service:problem:terms-not-accepted", "terms": {"version": "2018-05"}}
+    assert TermsNotAccepted(403, members).version == "2018-05"
+
+
+def test_webhooks_are_read_by_signature() -> None:
+    """As the service signs them, while a secret is replaced too; not another's, not altered, not of ten minutes ago."""
+    body = b'{"type":"message.filed","timestamp":1614265330000,"data":{"message":"M","thread":"T","private":true}}'
+    signed = WebhookSecret(SECRET, "test").headers("message.filed.M", 1_614_265_330_000, body)
+    event = read_webhook(signed, body, [SECRET], now=1_614_265_330)
+    assert (event.id, event.type, event.message, event.private) == ("message.filed.M", "message.filed", "M", True)
+    other = "whsec_" + base64.b64encode(b"another secret of the hospital").decode()
+    assert read_webhook(signed, body, [other, SECRET], now=1_614_265_390) == event
+    for headers, given, secrets, now in (
+        (signed, body, [other], 1_614_265_330),
+        (signed, body + b" ", [SECRET], 1_614_265_330),
+        (signed, body, [SECRET], 1_614_265_930),
+        ({}, body, [SECRET], 1_614_265_330),
+    ):
+        with pytest.raises(WebhookInvalid):
+            read_webhook(headers, given, secrets, now=now)
+
+
+def test_every_problem_type_is_in_the_guide() -> None:
+    """The table has every type that the gateway answers with, its status, and the client's exception for it."""
+    rows = re.findall(r"^\| (`[a-z`, -]+`) \| ([0-9]{3}) \| `(\w+)` \|", GUIDE.read_text("utf-8"), re.MULTILINE)
+    said = {name: (int(status), kind) for names, status, kind in rows for name in re.findall(r"[a-z-]+", names)}
+    kinds = {*problems._KINDS.values(), problems._METHOD, problems._EXPECTATION, problems._INTERNAL}
+    assert said == {kind.name: (kind.status, PROBLEMS.get(kind.name, Problem).__name__) for kind in kinds}
+
+
+async def test_the_guides_examples(running: HttpService, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every Python block of the guide, one after the other, as it stands there."""
+    names: dict[str, Any] = {
+        "URL": running.url,
+        "SECRET": SECRET,
+        "token": running.token("guide"),
+        "draft": "draft-of-the-guide",
+        "prohibited_text": f"Een {PROHIBITED}.",
+    }
+    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    for number, block in enumerate(blocks):
+        code = compile(block, f"portal-builder.md, block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        done = eval(code, names)
+        if inspect.isawaitable(done):
+            await done
+        if number == 0:
+            await asyncio.to_thread(running.filed, names["accepted"].id, token=names["token"])
+    printed = capsys.readouterr().out
+    assert "We streven ernaar u uiterlijk" in printed
+    assert "filed awaited" in printed
+    assert names["parts"][0].startswith(b"%PDF")
+    assert names["size"] > 500
+    body = b'{"type":"reply.received","timestamp":1,"data":{"message":"M","thread":"T"}}'
+    now = int(asyncio.get_running_loop().time())
+    assert names["on_webhook"]({"webhook-timestamp": str(now)}, body) == 401
