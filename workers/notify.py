@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from messaging_service.application.notify import Notify
 from messaging_service.application.topology import notify_queue
 from messaging_service.bootstrap import Parts
 from workers.runner import Station
@@ -12,7 +11,7 @@ _AT_ONCE = 16
 
 def stations(parts: Parts) -> list[Station]:
     """A station per tenant: a portal that hangs delays nobody else's."""
-    notify = Notify(parts.webhooks(), parts.threads)
+    notify = parts.notify()
 
     async def both_answer() -> None:
         await parts.broker.ping()

@@ -73,6 +73,8 @@ class StandardWebhook(PortalWebhook):
         Raises:
             SettingInvalid: the address is not https (http on loopback), or the secret is malformed.
         """
+        if portal.webhook is None or portal.secret is None:
+            raise SettingInvalid("[portal] has no webhook")
         self._url = secure_url(portal.webhook, "[portal] webhook")
         self._secret = WebhookSecret(portal.secret, "[portal] secret")
         self._http = http

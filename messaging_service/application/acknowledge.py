@@ -100,7 +100,7 @@ class ApplicationAcknowledgement:
         self, tenant: Tenant, filing: Filing, message: StoredMessage, verdict: Verdict, refusals: int
     ) -> list[Outgoing]:
         if verdict.action is Action.FILED:
-            return filed_events(tenant, filing, message.thread)
+            return filed_events(filing, message.thread)
         if verdict.action is Action.RETRY:
             said: dict[str, str | int] = {"attempt": refusals, "reason": verdict.reason}
             return [outgoing(file_queue(tenant.id, Lane(filing.lane)), event_of(filing, message), said)]

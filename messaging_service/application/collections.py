@@ -56,6 +56,12 @@ HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
 OPENINGS = Collection(
     "openings", (Index("of_message", ("message", "at")), Index("by_time", ("tenant", "at"))), shard_key="message"
 )
+FEED = Collection(
+    "feed",
+    (Index("of_patient", ("patient", "number"), unique=True), Index("by_time", ("day", "order"))),
+    shard_key="patient",
+)
+TICKETS = Collection("tickets", (Index("by_time", ("tenant", "at")),))
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
 JOURNAL = Collection("journal", (Index("by_state", ("state", "order")),))
@@ -96,6 +102,8 @@ ALL = (
     LOGINS,
     HELD,
     OPENINGS,
+    FEED,
+    TICKETS,
     ALERTS,
     RUNS,
     JOURNAL,

@@ -82,8 +82,6 @@ class Escalate:
         duty = self._duty(event.tenant)
         if event.alarm:
             await self._raise(duty, event)
-        if duty.tenant.portal is None:
-            return []
         escalated = MessageEscalated(event.message, event.tenant, event.thread, self._clock())
         return [outgoing(notify_queue(event.tenant), escalated)]
 

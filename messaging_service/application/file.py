@@ -90,12 +90,12 @@ class File:
         if filing is None or filing.tenant != event.tenant:
             raise MessageFault("not_in_store", final=True)
         if filing.state not in OPEN_STATES:
-            return filed_events(line.tenant, filing, event.thread)
+            return filed_events(filing, event.thread)
         message = required(stored)
         if event.lane is Lane.NORMAL and change is None:
             await self._wait_for_predecessor(message)
         filing = await self._send(line, filing, message, change, envelope.count("attempt") + 1)
-        return filed_events(line.tenant, filing, event.thread)
+        return filed_events(filing, event.thread)
 
     async def _wait_for_predecessor(self, message: StoredMessage) -> None:
         """An urgent predecessor has itself waited for nobody, so those before it are looked at as well."""
@@ -199,9 +199,9 @@ def state_after(tenant: Tenant, code: AckCode) -> FilingState:
     return FilingState.FILED
 
 
-def filed_events(tenant: Tenant, filing: Filing, thread: str) -> list[Outgoing]:
+def filed_events(filing: Filing, thread: str) -> list[Outgoing]:
     """What the portal is told: that a message is filed. Of changes, and of what is only delivered, nothing."""
-    if tenant.portal is None or filing.state is not FilingState.FILED or is_change(filing.id):
+    if filing.state is not FilingState.FILED or is_change(filing.id):
         return []
     event = MessageFiled(filing.id, filing.tenant, thread, filing.filed_at)
     return [outgoing(notify_queue(filing.tenant), event)]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import msgspec
 
 from messaging_service.application.codec import Outgoing, read_event
-from messaging_service.application.ports import Envelope, PortalWebhook
-from messaging_service.application.threads import Threads
-from messaging_service.domain.errors import MessageFault, WebhookDown
+from messaging_service.application.feed import Feed
+from messaging_service.application.patients import Patients
+from messaging_service.application.ports import Clock, Envelope, PortalWebhook
+from messaging_service.application.threads import StoredThread, Threads
+from messaging_service.domain.errors import Deferred, MessageFault, WebhookDown
 from messaging_service.domain.events import (
     MessageEscalated,
     MessageFiled,
@@ -59,36 +61,72 @@ _KINDS = {
 }
 
 
+_STORED_WITHIN_MS = 600_000
+"""An event about a thread waits so long for the message that opens it; a message that was refused never comes."""
+
+
 class Notify:
     """The use case of the notify step. The event id is the same at every try, so a portal can drop repeats."""
 
-    def __init__(self, webhooks: Mapping[str, PortalWebhook], threads: Threads) -> None:
+    def __init__(
+        self,
+        *,
+        webhooks: Mapping[str, PortalWebhook],
+        threads: Threads,
+        patients: Patients,
+        feed: Feed,
+        clock: Clock,
+    ) -> None:
         self._webhooks = webhooks
         self._threads = threads
+        self._patients = patients
+        self._feed = feed
+        self._clock = clock
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
-        """Post the event to the portal's webhook; with `private` where the patient alone may be told.
+        """Write the event to the patient's feed, and post it to the portal's webhook.
+
+        The webhook says `private` where the patient alone may be told.
 
         Raises:
-            StoreDown: whether it is private cannot be seen.
+            StoreDown: the feed cannot be written.
+            Deferred: the message that opens the thread is not stored yet, so that whose it is is not known.
             MessageFault: the portal does not take it now; the delay ladder tries again.
         """
         kind = _KINDS.get(envelope.kind)
         if kind is None:
             raise MessageFault("event_unknown", envelope.kind, final=True)
         event = read_event(envelope, kind.type)
+        at: int = getattr(event, kind.when)
+        id = f"{kind.name}.{event.message}" + (f".{at}" if kind.again else "")
+        thread = await self._thread(event, at)
+        if thread is not None:
+            await self._feed.add(
+                await self._patients.survivor(thread.patient),
+                id,
+                tenant=event.tenant,
+                type=kind.name,
+                message=event.message,
+                thread=event.thread,
+                at=at,
+                now=self._clock(),
+            )
         webhook = self._webhooks.get(event.tenant)
         if webhook is None:
             return []
-        at: int = getattr(event, kind.when)
         data: dict[str, str | bool] = {"message": event.message, "thread": event.thread}
-        thread = await self._threads.thread(event.thread)
         if thread is None or thread.private is not False:  # not stored yet: not known to be anybody else's to see
             data["private"] = True
         body = msgspec.json.encode({"type": kind.name, "timestamp": at, "data": data})
-        id = f"{kind.name}.{event.message}" + (f".{at}" if kind.again else "")
         try:
             await webhook.post(id, body)
         except WebhookDown as problem:
             raise MessageFault("webhook", event.tenant) from problem
         return []
+
+    async def _thread(self, event: Notified, at: int) -> StoredThread | None:
+        thread = await self._threads.thread(event.thread)
+        is_new = self._clock() - at < _STORED_WITHIN_MS
+        if thread is None and is_new and not await self._threads.opener_is_parked(event.thread):
+            raise Deferred
+        return thread

@@ -72,7 +72,7 @@ class Park:
         if (not stopped and await self._threads.filing(parked.message)) or is_change(parked.message):
             return []  # filed meanwhile, or a change of what is filed: for a person, but not for the patient
         tenant = self._tenants.get(parked.tenant)
-        if tenant is None or tenant.portal is None:
+        if tenant is None:
             return []
         event = MessageParked(parked.message, parked.tenant, parked.thread, parked.parked_at)
         return [outgoing(notify_queue(tenant.id), event)]

@@ -100,6 +100,16 @@ class Patients:
             found += [document["id"] for document in merged if document["id"] not in found]
         return tuple(found)
 
+    async def survivor(self, id: str) -> str:
+        """The record that this one was merged into, in however many steps; itself when in none."""
+        seen = {id}
+        while (document := await self._store.get(PATIENTS, id)) and document["merged_into"]:
+            id = document["merged_into"]
+            if id in seen:
+                break
+            seen.add(id)
+        return id
+
     async def is_same(self, survivor: str | None, id: str) -> bool:
         """Whether a record belongs to the person of `survivor`."""
         return survivor is not None and (survivor == id or id in await self.members(survivor))

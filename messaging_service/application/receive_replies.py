@@ -159,7 +159,7 @@ class Replies:
         access = Access(tenant.id, shown.patient, who, _ACTIONS[wrote.told], REPLY, shown.id, "treatment")
         await self._access_log.record(access)
         event = await self._versions.event(version, shown)
-        if event is not None and tenant.portal is not None:
+        if event is not None:
             told = outgoing(notify_queue(tenant.id), event)
             await self._broker.publish(told.queue, told.envelope)
 

@@ -97,7 +97,7 @@ class Reconcile:
         except Conflict:
             return  # the file step has it in hand, and will have its own proof
         message = required(await self._threads.message(changed_message(filing.id)))
-        for follows in filed_events(tenant, filing, message.thread):
+        for follows in filed_events(filing, message.thread):
             await self._broker.publish(follows.queue, follows.envelope)
         done.filed.append(filing.id)
 

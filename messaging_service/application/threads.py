@@ -83,6 +83,11 @@ class Threads:
         document = await self._store.get(THREADS, id)
         return from_document(document, StoredThread) if document else None
 
+    async def threads(self, ids: Sequence[str]) -> dict[str, StoredThread]:
+        """Those of the threads that are stored, by id."""
+        found = await self._store.get_many(THREADS, list(dict.fromkeys(ids)))
+        return {id: from_document(document, StoredThread) for id, document in found.items()}
+
     async def set_private(self, id: str, private: bool) -> None:
         """Hide a thread from representatives, or show it to them again. Raises Conflict."""
         await self._change_privacy(id, private, only_unknown=False)

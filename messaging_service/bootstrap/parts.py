@@ -35,6 +35,9 @@ from messaging_service.application.escalate import Duty
 from messaging_service.application.export import Export
 from messaging_service.application.file import EpdLine
 from messaging_service.application.forget_accesses import ForgetAccesses
+from messaging_service.application.event_tickets import EventTickets
+from messaging_service.application.feed import Feed
+from messaging_service.application.follow import Follow, Signs
 from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets
@@ -42,6 +45,7 @@ from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.mend import Mend
+from messaging_service.application.notify import Notify
 from messaging_service.application.openings import Openings
 from messaging_service.application.overview import Overview
 from messaging_service.application.patients import Patients
@@ -429,10 +433,42 @@ class Parts:
         """What has alarms that nobody acknowledges climb the chain."""
         return Climb(duties=self.duties(), store=self.store, alerts=self.alerts, clock=self.clock)
 
+    def feed(self) -> Feed:
+        """What happened, patient by patient."""
+        return Feed(self.store)
+
+    def event_tickets(self) -> EventTickets:
+        """The tickets that open event streams."""
+        return EventTickets(self.store, self.keyring, self.tenants, self.clock)
+
+    def follow(self) -> Follow:
+        """Following a patient's feed."""
+        return Follow(
+            feed=self.feed(),
+            accounts=self.accounts,
+            patients=self.patients,
+            threads=self.threads,
+            access_log=self.access_log,
+        )
+
+    def signs(self) -> Signs:
+        """What wakes this gateway's event streams."""
+        return Signs(self.feed(), self.clock)
+
+    def notify(self) -> Notify:
+        """The use case of the notify step."""
+        return Notify(
+            webhooks=self.webhooks(),
+            threads=self.threads,
+            patients=self.patients,
+            feed=self.feed(),
+            clock=self.clock,
+        )
+
     def webhooks(self) -> dict[str, PortalWebhook]:
         """The portals' webhooks, for the tenants that have one."""
         return {
             tenant.id: StandardWebhook(tenant.portal, self.http, self.clock)
             for tenant in self.tenants.values()
-            if tenant.portal is not None
+            if tenant.portal is not None and tenant.portal.webhook is not None
         }

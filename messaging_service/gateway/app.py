@@ -14,6 +14,7 @@ from messaging_service.gateway import (
     acknowledging,
     alarms,
     export,
+    events,
     handling,
     health,
     logins,
@@ -26,6 +27,7 @@ from messaging_service.gateway import (
     threads,
 )
 from messaging_service.gateway.context import CONTEXT, TENANT, Context, language_of
+from messaging_service.gateway.origins import Origins
 from messaging_service.gateway.problems import kind_of, problem_response
 
 log = structlog.get_logger()
@@ -36,8 +38,10 @@ _JSON_OVERHEAD = 8
 
 def build_app(context: Context) -> web.Application:
     """The application, with nothing connected and nothing started."""
+    origins = Origins(context.tenants)
     app = web.Application(
-        middlewares=[_answer_problems], client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES
+        middlewares=[origins.preflight, _answer_problems],
+        client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES,
     )
     app[CONTEXT] = context
     for resource in (
@@ -56,6 +60,8 @@ def build_app(context: Context) -> web.Application:
     ):
         resource.add_routes(app.router)
     operations.add_routes(app)
+    events.add_routes(app)
+    app.on_response_prepare.append(origins.mark)
     ops_page.add_routes(app.router)
     health.add_routes(app, context.checks)
     return app

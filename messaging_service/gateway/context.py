@@ -18,6 +18,8 @@ from messaging_service.application.alarms import Alarms
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.export import Export
+from messaging_service.application.event_tickets import EventTickets
+from messaging_service.application.follow import Follow, Signs
 from messaging_service.application.journey import Journeys
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
@@ -64,6 +66,9 @@ class Context:
     export: Export
     pdf: PdfExport
     operations: Operations
+    follow: Follow
+    signs: Signs
+    event_tickets: EventTickets
     administer: Administer
     represent: Represent
     accept_terms: AcceptTerms

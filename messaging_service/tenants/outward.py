@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -51,8 +52,23 @@ class OnCall(Table, frozen=True, kw_only=True):
             raise ValueError("on_call chain: each after_minutes must be above the one before")
 
 
-class Portal(Table, frozen=True, kw_only=True):
-    """The portal's webhook (Standard Webhooks); `secret` is `whsec_…` or `file:PATH`."""
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
-    webhook: str
-    secret: str
+
+class Portal(Table, frozen=True, kw_only=True):
+    """The portal's webhook (Standard Webhooks); `secret` is `whsec_…` or `file:PATH`.
+
+    `origins` are the sites, such as https://portal.hospital.example, whose pages may call the API (CORS).
+    """
+
+    webhook: str | None = None
+    secret: str | None = None
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A webhook has its secret, and an origin is one: a scheme and a host, nothing after it."""
+        if (self.webhook is None) != (self.secret is None):
+            raise ValueError("portal needs webhook and secret, or neither")
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"portal origin {origin!r} must be like https://portal.hospital.example")

@@ -207,7 +207,8 @@ def http_service(
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="service")
     with _lexicon(folder / "lexicon"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("messaging_service.gateway.operations.STREAM_SECONDS", stream_seconds)
+        for resource in ("operations", "events"):
+            patch.setattr(f"messaging_service.gateway.{resource}.STREAM_SECONDS", stream_seconds)
         if as_shipped is not None:
             patch.setattr("messaging_service.bootstrap.opening.system_clock", as_shipped)
         thread.start()
@@ -290,7 +291,10 @@ def _shipped(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) 
     }
     for name, value in values.items():
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
-    return {**tomllib.loads(toml), "portal": {"webhook": f"{callee}/portal", "secret": SECRET}}
+    return {
+        **tomllib.loads(toml),
+        "portal": {"webhook": f"{callee}/portal", "secret": SECRET, "origins": [f"https://portal.{tenant}.example"]},
+    }
 
 
 def _adapt(tenant: str, shipped: dict[str, Any], as_shipped: bool) -> None:

@@ -13,11 +13,14 @@ from jsonschema import Draft7Validator
 
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.application.codec import outgoing
-from messaging_service.application.collections import THREADS
+from messaging_service.application.collections import ALL
+from messaging_service.application.feed import Feed
 from messaging_service.application.notify import Notify
+from messaging_service.application.patients import Patients
 from messaging_service.application.ports import PortalWebhook
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import topology
+from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain import events
 from messaging_service.domain.message import Lane
 from tests.contract.description import EventDescription
@@ -163,8 +166,15 @@ async def test_what_the_portal_is_told(tmp_path: Path) -> None:
     What is of a thread that is not stored is for the patient alone.
     """
     portal, store = Portal(), SqliteDocuments(tmp_path / "documents.sqlite")
-    await store.open([THREADS])
-    notify = Notify({"sein": portal}, Threads(store))
+    await store.open(ALL)
+    keyring = Keyring.create(tmp_path / "keyring.json", ["sein"])
+    notify = Notify(
+        webhooks={"sein": portal},
+        threads=Threads(store),
+        patients=Patients(store, keyring),
+        feed=Feed(store),
+        clock=lambda: AT + 3_600_000,
+    )
     for event in EVENTS:
         if "notify.sein" in _queues_of(event):
             assert await notify(outgoing("notify.sein", event).envelope) == []

@@ -180,10 +180,10 @@ async def test_a_thread_keeps_the_first_and_the_last(service: Service, escalate:
 
 
 async def test_a_tenant_without_a_portal(service: Service, pager: Pager, urgent: Urgent) -> None:
-    """On-call is told; there is nobody else to tell."""
+    """On-call is told, and the patient's feed is to hear of it."""
     tenant = msgspec.structs.replace(service.tenants["spijkenisse"], portal=None)
     escalate = Escalate(duties={tenant.id: Duty(tenant, pager)}, store=service.store, clock=service.clock)
-    assert await escalate(enveloped(urgent())) == []
+    assert [told.queue for told in await escalate(enveloped(urgent()))] == ["notify.spijkenisse"]
     assert len(pager.alarms) == 1
 
 
