@@ -32,12 +32,12 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.correct import Correct
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
-from messaging_service.application.export import Export
-from messaging_service.application.file import EpdLine
-from messaging_service.application.forget_accesses import ForgetAccesses
 from messaging_service.application.event_tickets import EventTickets
+from messaging_service.application.export import Export
 from messaging_service.application.feed import Feed
+from messaging_service.application.file import EpdLine
 from messaging_service.application.follow import Follow, Signs
+from messaging_service.application.forget_accesses import ForgetAccesses
 from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets

@@ -17,8 +17,8 @@ from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
-from messaging_service.application.export import Export
 from messaging_service.application.event_tickets import EventTickets
+from messaging_service.application.export import Export
 from messaging_service.application.follow import Follow, Signs
 from messaging_service.application.journey import Journeys
 from messaging_service.application.logins import Logins

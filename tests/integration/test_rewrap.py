@@ -52,9 +52,9 @@ async def test_killed_half_way_it_goes_on(
         [done async for done in command.run("spijkenisse")]
     running = Patients(service.store, service.keyring)
     assert {id: (await running.load(id)).dek for id in deks} == deks
-    left = await command.waiting("spijkenisse")
+    left = await command.waiting("spijkenisse")  # what was under way when the store died may still come through
     assert 0 < left < 7
-    assert sum([done async for done in command.run("spijkenisse")]) == left
+    assert 0 < sum([done async for done in command.run("spijkenisse")]) <= left
     assert await command.used("spijkenisse") == {2: 7}
 
 
