@@ -115,6 +115,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         administer=parts.administer(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),
+        read_access_log=parts.read_access_log(),
         logins=logins,
         verifier=TokenVerifier(
             parts.tenants,

@@ -16,7 +16,7 @@ from messaging_service.domain.errors import Conflict, MessageFault, ServerFault,
 
 _BATCH = 500
 _SECONDS_BETWEEN_ANCHORS = 60.0
-_NAME = "access log"
+SEALED_AS = "access log"
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ class ChainedAccessLog:
             patient = await self._patients.load(access.patient)
         except MessageFault:
             return b""  # destroyed with the patient's key
-        return patient.seal(access.object, _NAME, access.by.name)
+        return patient.seal(access.object, SEALED_AS, access.by.name)
 
     async def _flush(self) -> None:
         while self._waiting:

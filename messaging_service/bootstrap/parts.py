@@ -61,6 +61,7 @@ from messaging_service.application.ports import (
 from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.read import Reader
+from messaging_service.application.read_access_log import ReadAccessLog
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.receive_status import HandledInEpd
@@ -231,6 +232,16 @@ class Parts:
     def verify_access_log(self) -> VerifyAccessLog:
         """What verifies the access log."""
         return VerifyAccessLog(self.store, self.anchors)
+
+    def read_access_log(self) -> ReadAccessLog:
+        """What tells who looked at a patient's data."""
+        return ReadAccessLog(
+            store=self.store,
+            patients=self.patients,
+            accounts=self.accounts,
+            threads=self.threads,
+            access_log=self.access_log,
+        )
 
     def forget_accesses(self) -> ForgetAccesses:
         """What lets go of the access log what is over its term."""

@@ -15,6 +15,7 @@ import msgspec
 
 from messaging_service.application.access_anchors import Anchor
 from messaging_service.application.export_access_log import export_access_log
+from messaging_service.application.read_access_log import AccessView
 from messaging_service.application.verify_access_log import Verification
 from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
@@ -103,6 +104,30 @@ def export(tenant: str, since: datetime | None, until: datetime | None, output: 
 
     count = with_parts(use)
     click.echo(f"{count} entries", err=True)
+
+
+@audit.command("of-patient")
+@click.argument("tenant")
+@click.argument("account")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@as_json
+def of_patient(tenant: str, account: str, limit: int, json_output: bool) -> None:
+    """Show who read or changed the data of the patient with that ACCOUNT id, newest first. It is logged."""
+
+    async def use(parts: Parts) -> list[AccessView]:
+        _require_tenant(parts, tenant)
+        return await parts.read_access_log().of_patient(parts.tenants[tenant], account, limit)
+
+    found = with_parts(use)
+    if json_output:
+        print_json([{**msgspec.to_builtins(view.entry), "name": view.name} for view in found])
+        return
+    rows = [
+        (moment(e.at), e.action, e.object_kind, e.object, e.role, view.name or e.actor[:16], e.purpose, e.basis)
+        for view in found
+        for e in [view.entry]
+    ]
+    print_table(("when", "action", "what", "id", "role", "who", "purpose", "basis"), rows, "nobody")
 
 
 def _print_verification(found: Verification) -> None:

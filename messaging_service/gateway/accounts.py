@@ -77,7 +77,7 @@ async def post_account(request: web.Request) -> web.Response:
     """Open a patient's account, or open it anew; a repeat changes nothing."""
     staff = await require(request, Scope.OPEN_ACCOUNTS)
     said = await read_body(request, NewAccount)
-    administer, numbers = request.app[CONTEXT].administer, _identifiers(staff, said.identifiers)
+    administer, numbers = request.app[CONTEXT].administer, identifiers_of(staff, said.identifiers)
     return account_answer(await administer.open(staff.tenant, numbers, said.name, _by(request, staff)))
 
 
@@ -85,7 +85,7 @@ async def post_search(request: web.Request) -> web.Response:
     """The account of the patient with these numbers; they are sent in the body, since addresses end up in logs."""
     staff = await require(request, Scope.READ_ACCOUNTS)
     said = await read_body(request, Who)
-    administer, numbers = request.app[CONTEXT].administer, _identifiers(staff, said.identifiers)
+    administer, numbers = request.app[CONTEXT].administer, identifiers_of(staff, said.identifiers)
     return account_answer(await administer.find(staff.tenant, numbers, _by(request, staff)))
 
 
@@ -166,7 +166,7 @@ def _id(request: web.Request) -> str:
     return id
 
 
-def _identifiers(staff: Staff, given: Mapping[str, str]) -> tuple[Identifier, ...]:
+def identifiers_of(staff: Staff, given: Mapping[str, str]) -> tuple[Identifier, ...]:
     """In the tenant's order: a patient is known by the first."""
     systems = staff.tenant.identity.identifiers
     if next(iter(systems)) not in given or not set(given) <= set(systems):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from messaging_service.application.submit import AfterReading
 from messaging_service.gateway import (
+    access_log,
     account,
     accounts,
     acknowledging,
@@ -57,6 +58,7 @@ def build_app(context: Context) -> web.Application:
         export,
         mending,
         acknowledging,
+        access_log,
     ):
         resource.add_routes(app.router)
     operations.add_routes(app)

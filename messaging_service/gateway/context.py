@@ -27,6 +27,7 @@ from messaging_service.application.mend import Mend
 from messaging_service.application.overview import Recent
 from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
+from messaging_service.application.read_access_log import ReadAccessLog
 from messaging_service.application.represent import Represent
 from messaging_service.application.samples import Samples
 from messaging_service.application.submit import Submit
@@ -72,6 +73,7 @@ class Context:
     administer: Administer
     represent: Represent
     accept_terms: AcceptTerms
+    read_access_log: ReadAccessLog
     logins: Logins
     verifier: Verifier
     tenants: Mapping[str, Tenant]

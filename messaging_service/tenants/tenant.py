@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from messaging_service.domain.account import Rules
+from messaging_service.tenants.access_log import AccessLogRules
 from messaging_service.tenants.accounts import AccountRules, RepresentativeRules, TermsVersion
 from messaging_service.tenants.care import ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection
@@ -27,6 +28,7 @@ class Tenant(Table, frozen=True, kw_only=True):
     identity: Identity
     accounts: AccountRules = AccountRules()
     representatives: RepresentativeRules = RepresentativeRules()
+    access_log: AccessLogRules = AccessLogRules()
     terms: tuple[TermsVersion, ...] = ()
     reply: ReplyTarget
     routing: Routing

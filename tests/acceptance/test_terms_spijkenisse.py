@@ -292,7 +292,7 @@ def test_article_5_4_what_is_downloaded_is_the_patients_to_guard(smc: Hospital) 
 
 
 def test_article_7_what_is_entered_becomes_part_of_the_record(smc: Hospital) -> None:
-    """Every change of an account and every reading by the patient is in the access log, under a pseudonym."""
+    """Every change of an account and every reading is in the access log, under a pseudonym; the patient can ask."""
     number = smc.number()
     patient, account = smc.member(number), smc.invited(number)
     patient.get("/v1/messages/{id}", id=patient.filed(patient.write())["id"])
@@ -301,6 +301,11 @@ def test_article_7_what_is_entered_becomes_part_of_the_record(smc: Hospital) -> 
         (each["action"], each["object_kind"]) for each in entries
     }
     assert "spijkenisse-" not in repr(entries)
+    told = patient.get("/v1/access-log").json["entries"]
+    assert ("patient", "read", "message") in [(each["role"], each["action"], each["kind"]) for each in told]
+    auditor, who = smc.staff("auditor", "access-log:read"), {"identifiers": {"local": number}}
+    newest = auditor.ask("POST", "/v1/access-log-searches", who).json["entries"][0]
+    assert (newest["kind"], newest["role"], newest["event"]) == ("access_log", "patient", "DCM:110101")
 
 
 def test_article_7_every_login_is_registered(smc: Hospital) -> None:

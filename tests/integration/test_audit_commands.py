@@ -93,3 +93,15 @@ def test_nothing_is_anchored_yet(command: Command) -> None:
     """An empty log verifies; it has no anchor to keep."""
     assert command("audit", "verify", "sein").exit_code == 0
     assert command("audit", "anchor", "sein").exit_code == 1
+
+
+def test_who_looked_at_one_patient(logged: Command) -> None:
+    """Newest first, for people and machines; that it was shown is itself there the next time."""
+    table = logged("audit", "of-patient", "sein", "p").stdout
+    assert "m4" in table
+    shown = json.loads(logged("audit", "of-patient", "sein", "p", "--limit", "2", "--json").stdout)
+    assert [(each["object_kind"], each["role"]) for each in shown] == [
+        ("access_log", "operations"),
+        ("message", "system"),
+    ]
+    assert "nobody" in logged("audit", "of-patient", "sein", "q").stdout
