@@ -71,6 +71,7 @@ from messaging_service.application.rehearse import Rehearse
 from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
 from messaging_service.application.represent import Represent
+from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
@@ -242,6 +243,11 @@ class Parts:
             threads=self.threads,
             access_log=self.access_log,
         )
+
+    async def missing_keys(self) -> list[str]:
+        """What is wrong with the KEKs in use, a sentence each: found here before a patient finds it."""
+        rewrap = Rewrap(self.store, self.keyring)
+        return [fault for tenant in self.tenants for fault in await rewrap.missing(tenant)]
 
     def forget_accesses(self) -> ForgetAccesses:
         """What lets go of the access log what is over its term."""

@@ -140,12 +140,7 @@ def restore(file: Path, passphrase: str | None) -> None:
 @as_json
 def check_keys(json_output: bool) -> None:
     """Open one patient's key under every KEK in use. Exit status 1 when one is lost or is another key."""
-
-    async def use(parts: Parts) -> list[str]:
-        found = [await _rewrap(parts).missing(tenant) for tenant in parts.tenants]
-        return [fault for faults in found for fault in faults]
-
-    faults = with_parts(use)
+    faults = with_parts(Parts.missing_keys)
     if json_output:
         print_json(faults)
     elif faults:

@@ -7,6 +7,10 @@ from typing import Literal
 
 from messaging_service.tenants.tables import Table
 
+_KNOWLEDGE = frozenset(("pwd", "pin", "kba"))
+_PASSWORD_CLASSES = frozenset(("Password", "PasswordProtectedTransport"))
+"""RFC 8176 `amr`, and SAML 2.0 authentication contexts, that show a single factor."""
+
 
 class Assurance(Table, frozen=True, kw_only=True):
     """How strong a login must be, as `acr` or as `amr` shows it (OpenID Connect Core §2); one of the two is enough.
@@ -42,6 +46,12 @@ class Assurance(Table, frozen=True, kw_only=True):
         shown: Collection[object] = amr if isinstance(amr, list) else ()
         return bool(self.factors) and all(any(one in shown for one in wanted) for wanted in self.factors)
 
+    @property
+    def is_met_by_knowledge_alone(self) -> bool:
+        """Whether somebody gets in with no more than what they know, as a password is."""
+        by_amr = bool(self.factors) and all(_KNOWLEDGE.intersection(wanted) for wanted in self.factors)
+        return by_amr or any(level.rpartition(":")[2] in _PASSWORD_CLASSES for level in self.sufficient)
+
 
 class Issuer(Table, frozen=True, kw_only=True):
     """An OpenID Connect issuer whose access tokens count. `jwks` is an https URL or `file:PATH`."""
@@ -65,6 +75,12 @@ class StaffIssuer(Issuer, frozen=True, kw_only=True):
 
     role_claim: str = "role"
     scopes_claim: str = "scope"
+
+    def __post_init__(self) -> None:
+        """Staff read what patients wrote, so a password alone is not enough."""
+        super().__post_init__()
+        if self.assurance.is_met_by_knowledge_alone:
+            raise ValueError("staff assurance is met by a password alone; ask for a second factor as well")
 
 
 class Identity(Issuer, frozen=True, kw_only=True):

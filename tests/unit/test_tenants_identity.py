@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging_service.tenants import Assurance, OnCall
+from messaging_service.tenants.identity import StaffIssuer
 
 LEVELS = ("basic", "middle", "high")
 
@@ -66,6 +67,30 @@ def test_what_is_not_understood_is_not_enough(acr: object, amr: object) -> None:
     """Whatever else stands in the two claims shows nothing."""
     asked = assurance(levels=LEVELS, minimum="high", factors=[["pwd"], ["sms"]])
     assert asked.is_met_by(acr, amr) is (acr == "high")
+
+
+SAML = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"factors": [["pwd"]]}, True),
+        ({"factors": [["pwd", "sms"], ["pin", "otp"]]}, True),
+        ({"levels": [f"{SAML}PasswordProtectedTransport"], "minimum": f"{SAML}PasswordProtectedTransport"}, True),
+        ({"factors": [["pwd"], ["sms", "otp"]]}, False),
+        ({"factors": [["mfa"]]}, False),
+        ({"levels": ["low", f"{SAML}Smartcard"], "minimum": f"{SAML}Smartcard"}, False),
+    ],
+)
+def test_staff_by_a_password_alone(asked: dict[str, Any], refused: bool) -> None:
+    """A file that lets staff in with no more than what they know is refused; with a second factor it loads."""
+    table = {"issuer": "https://staff.example", "audience": "a", "jwks": "file:/nowhere", "assurance": asked}
+    if refused:
+        with pytest.raises(msgspec.ValidationError, match="password alone"):
+            msgspec.convert(table, StaffIssuer)
+    else:
+        msgspec.convert(table, StaffIssuer)
 
 
 def test_the_link_to_an_alarm() -> None:
