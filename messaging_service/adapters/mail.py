@@ -98,6 +98,17 @@ async def rehearse(letter: EmailMessage, server: MailServer, domain: str, tls: s
     return not refused
 
 
+async def greet(server: MailServer, domain: str, tls: ssl.SSLContext | None = None) -> None:
+    """Connect as `hand_in` does, and part. Raises as that does."""
+    client = _client(server, domain, tls)
+    try:
+        async with asyncio.timeout(SMTP_SECONDS):
+            await client.connect()
+        await _part(client)
+    finally:
+        client.close()
+
+
 def _client(server: MailServer, domain: str, tls: ssl.SSLContext | None) -> aiosmtplib.SMTP:
     return aiosmtplib.SMTP(
         hostname=server.host,

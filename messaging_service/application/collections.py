@@ -42,6 +42,7 @@ AWAITED = Collection(
         Index("by_time", ("tenant", "next_at")),
         Index("of_thread", ("thread", "place")),
         Index("by_week", ("tenant", "week", "outcome", "care_team")),
+        Index("by_outcome", ("tenant", "outcome", "reply_by")),
     ),
     shard_key="thread",
 )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from messaging_service.application.codec import from_document
-from messaging_service.application.collections import ALARMS, ALERTS, FILINGS
+from messaging_service.application.collections import ALARMS, ALERTS, AWAITED, FILINGS
 from messaging_service.application.escalate import StoredAlarm
 from messaging_service.application.mend import Kind, Mend
 from messaging_service.application.ports import Broker, Clock, Depth, DocumentStore
@@ -18,10 +18,12 @@ from messaging_service.application.rehearsals import ALARM_PATH
 from messaging_service.application.samples import MINUTE_MS, Flow, Samples
 from messaging_service.application.topology import SHARED_QUEUES, queues_of
 from messaging_service.application.watch_ledger import KeptReport, last_report
+from messaging_service.domain.awaited import AwaitedReply, Outcome
 from messaging_service.domain.errors import BrokerDown
 
 _RATE_MINUTES = 5
 _SHOWN_ALARMS = 50
+_SHOWN_OVERDUE = 10
 _SHOWN_IDS = 20
 _RECENT_MS = 1_000
 _SHARED_SERVERS, _OWN_SERVERS = ("broker", "store", "keyring"), ("epd", "on-call", "webhook")
@@ -57,6 +59,8 @@ class View:
     parked: tuple[Kind, ...]
     alarms: tuple[StoredAlarm, ...]
     open_alarms: int
+    overdue: tuple[AwaitedReply, ...]
+    open_overdue: int
     ledger: KeptReport | None
 
 
@@ -77,6 +81,8 @@ class Overview:
         down = await self._down(tenant, now)
         open_alarms = {"tenant": tenant, "state": "open"}
         alarms = await self._store.find(ALARMS, "of_tenant", open_alarms, limit=_SHOWN_ALARMS)
+        overdue = {"tenant": tenant, "outcome": Outcome.OVERDUE}
+        late = await self._store.find(AWAITED, "by_outcome", overdue, limit=_SHOWN_OVERDUE)
         return View(
             at=now,
             tenant=tenant,
@@ -86,6 +92,8 @@ class Overview:
             parked=tuple(await self._mend.kinds(tenant)),
             alarms=tuple(from_document(document, StoredAlarm) for document in alarms),
             open_alarms=await self._store.count(ALARMS, "of_tenant", open_alarms),
+            overdue=tuple(from_document(document, AwaitedReply) for document in late),
+            open_overdue=await self._store.count(AWAITED, "by_outcome", overdue),
             ledger=await self._ledger(tenant),
         )
 

@@ -9,7 +9,9 @@ from typing import NoReturn
 import click
 
 from messaging_service.cli import (
+    alarms,
     auditing,
+    doctor,
     epd,
     identity,
     keys,
@@ -69,6 +71,8 @@ for module in (
     tenants,
     watching,
     mending,
+    alarms,
+    doctor,
     receiving,
     replies,
     epd,

@@ -1,15 +1,23 @@
-"""parked: list, show, replay and close what a step gave up on."""
+"""parked: list, show, replay, close and give away what a step gave up on."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from functools import wraps
 from typing import Any
 
 import click
 
+from messaging_service.application.mend import Mend
 from messaging_service.application.park import ParkedMessage
 from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
+from messaging_service.domain.message import Step
+
+_HOUR_MS = 3_600_000
+_STEPS = [step.value for step in Step]
 
 
 def add_to(main: click.Group) -> None:
@@ -27,21 +35,64 @@ def _shown(message: ParkedMessage) -> dict[str, Any]:
     return {key: value for key, value in asdict(message).items() if key != "body"}
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which parked messages a command is about."""
+
+    ids: tuple[str, ...]
+    tenant: str | None
+    reason: str | None
+    step: str | None
+    older_than: float | None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything says which."""
+        return bool(self.ids or self.tenant or self.reason or self.step or self.older_than is not None)
+
+    async def of(self, parts: Parts) -> list[ParkedMessage]:
+        """Those, oldest first. Raises ParkedNotFound for an id that is not there."""
+        mend = parts.mend()
+        if self.ids:
+            return [await mend.show(id) for id in self.ids]
+        before = parts.clock() - self.older_than * _HOUR_MS if self.older_than is not None else None
+        return [
+            message
+            for message in await mend.listed()
+            if self.tenant in (None, message.tenant)
+            and self.reason in (None, message.reason)
+            and self.step in (None, message.step)
+            and (before is None or message.parked_at < before)
+        ]
+
+
+def chosen(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which a command is told which messages it is about; they come in as one `Chosen`."""
+
+    @click.option("--tenant", help="Only this hospital's.")
+    @click.option("--reason", help="Only those parked for this reason.")
+    @click.option("--step", type=click.Choice(_STEPS), help="Only those that this step gave up on.")
+    @click.option("--older-than", type=click.FloatRange(min=0), metavar="HOURS", help="Only those parked so long ago.")
+    @wraps(command)
+    def with_chosen(
+        tenant: str | None,
+        reason: str | None,
+        step: str | None,
+        older_than: float | None,
+        ids: tuple[str, ...] = (),
+        **rest: Any,
+    ) -> None:
+        command(Chosen(ids, tenant, reason, step, older_than), **rest)
+
+    return with_chosen
+
+
 @parked.command("list")
-@click.option("--reason", help="Only those parked for this reason.")
-@click.option("--step", help="Only those that this step gave up on.")
+@chosen
 @as_json
-def list_parked(reason: str | None, step: str | None, json_output: bool) -> None:
+def list_parked(which: Chosen, json_output: bool) -> None:
     """List parked messages, oldest first."""
-
-    async def use(parts: Parts) -> list[ParkedMessage]:
-        return await parts.mend().listed()
-
-    found = [
-        message
-        for message in with_parts(use)
-        if (reason is None or message.reason == reason) and (step is None or message.step == step)
-    ]
+    found = with_parts(which.of)
     if json_output:
         print_json([_shown(message) for message in found])
         return
@@ -51,13 +102,17 @@ def list_parked(reason: str | None, step: str | None, json_output: bool) -> None
 
 @parked.command("show")
 @click.argument("id")
-def show_parked(id: str) -> None:
+@as_json
+def show_parked(id: str, json_output: bool) -> None:
     """Show one parked message: where it stopped, why, and whose it is to mend."""
 
     async def use(parts: Parts) -> ParkedMessage:
         return await parts.mend().show(id)
 
     found = _shown(with_parts(use))
+    if json_output:
+        print_json(found)
+        return
     found["parked_at"] = moment(found["parked_at"])
     for name, value in found.items():
         click.echo(f"{name:10} {value}")
@@ -66,31 +121,52 @@ def show_parked(id: str) -> None:
 @parked.command("replay")
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Replay all that are parked.")
-@click.option("--reason", help="Replay all that are parked for this reason.")
-def replay_parked(ids: tuple[str, ...], everything: bool, reason: str | None) -> None:
+@chosen
+@as_json
+def replay_parked(which: Chosen, everything: bool, json_output: bool) -> None:
     """Send parked messages through their step again. Doing it twice changes nothing."""
-    if not (ids or everything or reason):
-        raise click.UsageError("name the ids, or give --reason or --all")
-
-    async def use(parts: Parts) -> int:
-        mend = parts.mend()
-        chosen = list(ids) or [m.id for m in await mend.listed() if everything or m.reason == reason]
-        with click.progressbar(chosen, label="replaying") as progress:
-            for id in progress:
-                await mend.replay(id)
-        return len(chosen)
-
-    click.echo(f"{with_parts(use)} replayed")
+    _mend_each(which, everything, "replayed", lambda mend, id: mend.replay(id), json_output)
 
 
 @parked.command("close")
+@click.argument("ids", nargs=-1)
+@click.option("--remark", required=True, help="How they were dealt with; no content, no patient number.")
+@click.option("--all", "everything", is_flag=True, help="Close all that are parked.")
+@chosen
+@as_json
+def close_parked(which: Chosen, remark: str, everything: bool, json_output: bool) -> None:
+    """Close parked messages that a person dealt with otherwise."""
+    _mend_each(which, everything, "closed", lambda mend, id: mend.close(id, remark), json_output)
+
+
+@parked.command("give")
 @click.argument("id")
-@click.option("--remark", required=True, help="How it was dealt with; no content, no patient number.")
-def close_parked(id: str, remark: str) -> None:
-    """Close a parked message that a person dealt with otherwise."""
+@click.argument("owner")
+def give_parked(id: str, owner: str) -> None:
+    """Give a parked message to OWNER."""
 
     async def use(parts: Parts) -> None:
-        await parts.mend().close(id, remark)
+        await parts.mend().give(id, owner)
 
     with_parts(use)
-    click.echo(f"{id} closed")
+    click.echo(f"{id} is {owner}'s")
+
+
+def _mend_each(
+    which: Chosen, everything: bool, done: str, mending: Callable[[Mend, str], Awaitable[None]], json_output: bool
+) -> None:
+    if not (which.is_narrowed or everything):
+        raise click.UsageError("name the ids, or give --reason, --step, --tenant, --older-than or --all")
+
+    async def use(parts: Parts) -> int:
+        mend, found = parts.mend(), await which.of(parts)
+        with click.progressbar(found, label=done, file=sys.stderr) as progress:
+            for message in progress:
+                await mending(mend, message.id)
+        return len(found)
+
+    count = with_parts(use)
+    if json_output:
+        print_json({done: count})
+    else:
+        click.echo(f"{count} {done}")

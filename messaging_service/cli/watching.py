@@ -1,41 +1,67 @@
-"""queues, ledger and filing: how much waits, whether anything is lost, and the proof of filing."""
+"""queues, ledger, journey and filing: how much waits, whether anything is lost, and what became of a message."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from contextlib import suppress
+from dataclasses import asdict
 
 import click
 import msgspec
 
+from messaging_service.application.journey import Journey
 from messaging_service.application.ledger import LedgerReport
 from messaging_service.application.ports import Depth
 from messaging_service.bootstrap import Parts
 from messaging_service.cli.console import age, as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.filing import Filing
 
+_BETWEEN_LOOKS = 2.0
+
 
 def add_to(main: click.Group) -> None:
     """Add the commands."""
-    for command in (queues, ledger, filing):
+    for command in (queues, ledger, filing, journey):
         main.add_command(command)
 
 
 @click.group(invoke_without_command=True)
+@click.option("--watch", is_flag=True, help="Again every other second, until stopped.")
 @as_json
 @click.pass_context
-def queues(context: click.Context, json_output: bool) -> None:
+def queues(context: click.Context, watch: bool, json_output: bool) -> None:
     """How many messages wait in each queue, and how old the oldest is."""
     if context.invoked_subcommand is not None:
         return
-    depths, ages = with_parts(_depths)
-    if json_output:
-        print_json(
-            {
-                name: {"ready": depth.ready, "consumers": depth.consumers, "oldest_ms": ages.get(name)}
-                for name, depth in depths.items()
-            }
-        )
-        return
+    show = _queues_json if json_output else _queues_table
+
+    async def use(parts: Parts) -> None:
+        if not watch:
+            show(*await _depths(parts))
+            return
+        while True:
+            found = await _depths(parts)
+            if not json_output:
+                click.clear()
+                click.echo(moment(parts.clock()))
+            show(*found)
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+    with suppress(KeyboardInterrupt):
+        with_parts(use)
+
+
+def _queues_json(depths: dict[str, Depth], ages: dict[str, int]) -> None:
+    print_json(
+        {
+            name: {"ready": depth.ready, "consumers": depth.consumers, "oldest_ms": ages.get(name)}
+            for name, depth in depths.items()
+        }
+    )
+
+
+def _queues_table(depths: dict[str, Depth], ages: dict[str, int]) -> None:
     rows = [
         (name, depth.ready, depth.consumers, age(ages[name]) if name in ages else "") for name, depth in depths.items()
     ]
@@ -134,3 +160,24 @@ def show_filing(message: str, json_output: bool) -> None:
     ]
     columns = ("", "MSH-10", "sent", "MSA-1", "error", "MSA-2", "acknowledged", "SHA-256 of the answer")
     print_table(columns, rows, "nothing was sent yet")
+
+
+@click.command()
+@click.argument("message")
+@as_json
+def journey(message: str, json_output: bool) -> None:
+    """Show MESSAGE's whole journey: times, attempts, the EPD's answers. No content; that you looked is written down."""
+
+    async def use(parts: Parts) -> Journey:
+        return await parts.journey()(message)
+
+    found = with_parts(use)
+    if json_output:
+        print_json({**asdict(found), "parked": [one.id for one in found.parked]})
+        return
+    click.echo(f"{found.message}  tenant {found.tenant}, thread {found.thread}: {found.state}")
+    rows = [
+        (moment(one.at), one.what, " ".join(f"{name}={value}" for name, value in one.facts.items() if value != ""))
+        for one in found.moments
+    ]
+    print_table(("when", "what", ""), rows, "nothing is known of it")

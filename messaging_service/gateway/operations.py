@@ -147,6 +147,10 @@ def _overview_json(view: View, staff: Staff) -> dict[str, Any]:
             ],
         },
     }
+    members["reply_dates"] = {
+        "passed": view.open_overdue,
+        "oldest": [{"message": one.id, "reply_by": one.reply_by, "care_team": one.care_team} for one in view.overdue],
+    }
     if view.ledger is not None:
         members["ledger"] = {
             "at": instant(view.ledger.at),

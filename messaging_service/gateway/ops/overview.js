@@ -3,12 +3,12 @@
 import { asked } from "./api.js";
 import { cell, element, find, head, line, show, table } from "./elements.js";
 import { chart, spark } from "./plots.js";
-import { age, ago, language, moment, number, say } from "./words.js";
+import { age, ago, date, language, moment, number, say } from "./words.js";
 
 let now = null, day = null;
 
 const CARDS = [
-  ["attention", "wide", attention], ["queues", "wide", queues], ["parked", "", parked], ["alarms", "", alarms],
+  ["attention", "wide", attention], ["queues", "wide", queues], ["parked", "", parked], ["alarms", "", alarms], ["replies", "", replies],
   ["plots", "wide", plots], ["epd", "", epd], ["ledger", "", ledger],
 ];
 
@@ -107,6 +107,14 @@ function alarms() {
     ? [element("p", { class: "amiss" }, say("alarms_open", open)), element("ul", { class: "plain" }, oldest.map((alarm) =>
       element("li", {}, messageLink(alarm.message), " ", element("span", { class: "quiet" }, say("alarm_line", alarm.messages, ago(alarm.raised_at))))))]
     : [element("p", { class: "well" }, say("no_alarms"))]];
+}
+
+function replies() {
+  const { passed, oldest } = now.reply_dates;
+  return [now.reply_dates, () => passed
+    ? [element("p", {}, say("replies_passed", passed)), element("ul", { class: "plain" }, oldest.map((one) =>
+      element("li", {}, messageLink(one.message), " ", element("span", { class: "quiet" }, `${date(one.reply_by)}, ${one.care_team}`))))]
+    : [element("p", { class: "well" }, say("replies_well"))]];
 }
 
 export function messageLink(id) {

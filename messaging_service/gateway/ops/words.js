@@ -18,6 +18,7 @@ const WORDS = {
     epd: "EPD en processen", epd_up: "Het EPD antwoordt.", epd_down: "Het EPD antwoordt niet; de stap wacht.", connections: (open, most) => `${open} van ${most} verbindingen open`, no_processes: "Geen proces geeft een teken van leven.",
     process: "Proces", runs_since: "Loopt sinds", seen: "Gezien", circuits: "Wacht op een server", none: "geen",
     alarms: "Alarmen", no_alarms: "Alle alarmen zijn bevestigd.", alarm_line: (n, ago) => `${n} ${n === 1 ? "bericht" : "berichten"}, ${ago} geleden`,
+    replies: "Antwoordtermijnen", replies_well: "Geen termijn is verstreken zonder antwoord.", replies_passed: (n) => `Van ${n} ${n === 1 ? "bericht is de termijn" : "berichten is de termijn"} verstreken zonder antwoord.`,
     ledger: "Telling", ledger_ok: (ago) => `${ago} geleden nagegaan: niets is kwijt of te laat.`, ledger_not_ok: (ago) => `${ago} geleden nagegaan: niet alles is op zijn plaats.`, no_ledger: "Nog niet nagegaan.",
     counts: { confirmed: "Bevestigd aan portaal", persisted: "Opgeslagen", waiting: "Wachtend", under_way: "Onderweg naar EPD", delivered: "Afgeleverd, nog niet bewezen", parked: "Apart gezet", lost: "Kwijt", late: "Te laat", unproven: "Niet bewezen", unconfirmed: "Zonder bekend antwoord" },
     behind: (step, lane) => `${step}, ${lane}: de oudste berichten`, behind_delivered: (lane) => `Afgeleverd en niet bewezen, ${lane}`, no_messages: "Hier wacht nu niets.", message: "Bericht", state: "Toestand", accepted_at: "Aangenomen", attempts: "Pogingen",
@@ -50,6 +51,7 @@ const WORDS = {
     epd: "EPD and processes", epd_up: "The EPD answers.", epd_down: "The EPD does not answer; the step waits.", connections: (open, most) => `${open} of ${most} connections open`, no_processes: "No process gives a sign of life.",
     process: "Process", runs_since: "Runs since", seen: "Seen", circuits: "Waits for a server", none: "none",
     alarms: "Alarms", no_alarms: "All alarms are acknowledged.", alarm_line: (n, ago) => `${n} ${n === 1 ? "message" : "messages"}, ${ago} ago`,
+    replies: "Reply dates", replies_well: "No reply date has passed without an answer.", replies_passed: (n) => `The reply date of ${n} ${n === 1 ? "message" : "messages"} has passed without an answer.`,
     ledger: "Ledger", ledger_ok: (ago) => `Checked ${ago} ago: nothing is lost or late.`, ledger_not_ok: (ago) => `Checked ${ago} ago: not everything is in its place.`, no_ledger: "Not checked yet.",
     counts: { confirmed: "Confirmed to a portal", persisted: "Persisted", waiting: "Waiting", under_way: "On the way into the EPD", delivered: "Delivered, not proved yet", parked: "Parked", lost: "Lost", late: "Late", unproven: "Not proved", unconfirmed: "No known answer" },
     behind: (step, lane) => `${step}, ${lane}: the oldest messages`, behind_delivered: (lane) => `Delivered and not proved, ${lane}`, no_messages: "Nothing waits here now.", message: "Message", state: "State", accepted_at: "Accepted", attempts: "Attempts",
@@ -89,6 +91,7 @@ export function say(word, ...about) {
 export const number = (value) => value.toLocaleString(spoken);
 const locale = () => (spoken === "nl" ? "nl-NL" : "en-GB");
 export const clock = (moment) => new Date(moment).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+export const date = (when) => new Date(`${when}T12:00`).toLocaleDateString(locale(), { dateStyle: "medium" });
 export const moment = (when) => new Date(when).toLocaleString(locale(), { dateStyle: "short", timeStyle: "medium" });
 
 export function age(seconds) {

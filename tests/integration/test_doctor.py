@@ -1,0 +1,148 @@
+"""doctor, and the operating commands over a service with something in it: each fault says what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from messaging_service.bootstrap.doctor import Finding, Health, examine
+from messaging_service.cli import main
+from messaging_service.domain.message import Lane
+from tests.contract.asking import a_parked_message, an_alarm
+from tests.contract.http_service import SHORT, HttpService, http_service, until
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
+    """The whole service, shared by the tests of this file."""
+    with http_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(service: HttpService) -> dict[str, str]:
+    """The settings that it runs by."""
+    settings = service.parts.settings
+    return {
+        "MESSAGING_BROKER": settings.broker,
+        "MESSAGING_STORE": settings.store,
+        "MESSAGING_KEYRING": str(settings.keyring),
+        "MESSAGING_TENANTS": str(settings.tenants),
+        "MESSAGING_PUBLIC_URL": settings.public_url,
+        "MESSAGING_OPS_WEBHOOK": f"{service.url}/nowhere",
+    }
+
+
+def found(service: HttpService, environment: dict[str, str]) -> dict[str, list[Finding]]:
+    """What doctor finds, by health."""
+
+    async def look() -> list[Finding]:
+        return [finding async for finding in examine(environment)]
+
+    findings = service.run(look())
+    return {health: [one for one in findings if one.health is health] for health in Health}
+
+
+def command(environment: dict[str, str], *arguments: str) -> Result:
+    """A command, run to its end by another process's settings."""
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def test_a_service_that_runs_is_healthy(service: HttpService, environment: dict[str, str]) -> None:
+    """No fault; what is tried is named; what could be better has its remedy."""
+    health = found(service, environment)
+    assert health[Health.FAULT] == []
+    good = {finding.what for finding in health[Health.GOOD]}
+    assert {"settings", "keys", "store", "broker", "workers", "gateway", "mail"} <= good
+    for tenant in service.parts.tenants:
+        assert {f"{tenant} EPD", f"{tenant} on-call webhook", f"{tenant} portal webhook"} <= good
+    assert all(finding.remedy for finding in health[Health.ADVICE])
+
+
+def test_each_fault_says_what_to_do(service: HttpService, environment: dict[str, str], tmp_path: Path) -> None:
+    """An EPD that is down, keys that are not there, a mail server that is missing, nobody at work: all in one go."""
+    tenants = tmp_path / "tenants"
+    shutil.copytree(environment["MESSAGING_TENANTS"], tenants)
+    sein = tenants / "sein.toml"
+    text = sein.read_text("utf-8")
+    sein.write_text(text.replace("on_call = {", 'on_call = {email = ["arts@hospital.example"], '), "utf-8")
+    service.be("down")
+    broken = {
+        **environment,
+        "MESSAGING_TENANTS": str(tenants),
+        "MESSAGING_KEYRING": str(tmp_path / "none"),
+        "MESSAGING_STORE": f"sqlite:{tmp_path}/empty.sqlite",
+    }
+    faults = {finding.what: finding for finding in found(service, broken)[Health.FAULT]}
+    service.be("normal")
+    assert set(faults) == {"keys", "gateway", "spijkenisse EPD", "sein EPD", "mail"}
+    assert "keys init" in faults["keys"].remedy
+    assert "messaging-service gateway" in faults["gateway"].remedy
+    assert "MESSAGING_SMTP" in faults["mail"].says
+    assert "[epd]" in faults["sein EPD"].says + faults["sein EPD"].remedy
+
+
+def test_what_is_wrong_with_the_settings_is_told_alone(service: HttpService) -> None:
+    """Without settings there is nothing else to try; exit status 1, and the same for machines."""
+    result = command({"MESSAGING_BROKER": "", "MESSAGING_STORE": ""}, "doctor", "--json")
+    assert result.exit_code == 1
+    (finding,) = json.loads(result.stdout)
+    assert (finding["what"], finding["health"]) == ("settings", "fault")
+    assert "MESSAGING_" in finding["says"]
+    assert "1 faults" in command({"MESSAGING_BROKER": ""}, "doctor").stdout
+
+
+def test_alarms_from_the_shell(service: HttpService, environment: dict[str, str]) -> None:
+    """Listed, acknowledged by message, and gone from the list; one that is not there is said so."""
+    id = an_alarm(service)
+    until(lambda: service.run(service.parts.alarms().open("spijkenisse", 10)) != [])
+    listed = json.loads(command(environment, "alarms", "list", "--json").stdout)
+    assert id in [alarm["messages"][0] for alarm in listed]
+    assert command(environment, "alarms", "ack", id).exit_code == 0
+    assert command(environment, "alarms", "list").stdout == "every alarm is acknowledged\n"
+    assert command(environment, "alarms", "ack", "A" * 26).exit_code == 2
+
+
+def test_the_journey_from_the_shell(service: HttpService, environment: dict[str, str]) -> None:
+    """Every moment in order, for people and for machines, without content."""
+    id = service.post(SHORT).json["id"]
+    service.filed(id)
+    told = json.loads(command(environment, "journey", id, "--json").stdout)
+    assert [moment["what"] for moment in told["moments"]] == ["accepted", "persisted", "sent", "acknowledged"]
+    shown = command(environment, "journey", id).stdout
+    assert "acknowledged" in shown
+    assert SHORT["body"] not in shown
+    assert command(environment, "journey", "A" * 26).exit_code == 2
+
+
+def test_parked_by_step_age_and_hospital(service: HttpService, environment: dict[str, str]) -> None:
+    """Listed, given, closed and replayed by what they have in common, and only those."""
+    id = a_parked_message(service)
+    assert command(environment, "parked", "give", id, "portal-builder").exit_code == 0
+    for options, there in (
+        (("--step", "notify", "--reason", "gone"), True),
+        (("--step", "file"), False),
+        (("--tenant", "sein"), False),
+        (("--older-than", "1"), False),
+        (("--older-than", "0"), True),
+    ):
+        listed = json.loads(command(environment, "parked", "list", "--json", *options).stdout)
+        assert (id in [one["id"] for one in listed]) is there, options
+    assert json.loads(command(environment, "parked", "show", id, "--json").stdout)["owner"] == "portal-builder"
+    closed = command(environment, "parked", "close", "--step", "file", "--remark", "called")
+    assert closed.stdout == "0 closed\n"
+    replayed = command(environment, "parked", "replay", "--step", "notify", "--json")
+    assert json.loads(replayed.stdout)["replayed"] >= 1
+    assert command(environment, "parked", "close", "--remark", "called").exit_code == 2
+
+
+def test_the_queues_of_a_running_service(service: HttpService, environment: dict[str, str]) -> None:
+    """Every queue with its consumers."""
+    told = json.loads(command(environment, "queues", "--json").stdout)
+    assert set(told) == set(service.parts.queues)
+    assert told[f"persist.{Lane.URGENT}"]["consumers"] > 0
