@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fit the points of the screening anew from the development sets, and write them into the lexicon.
 
-    .venv/bin/python -m pip install numpy scipy
+    .venv/bin/python -m pip install -e '.[points]'
     .venv/bin/python deploy/points/fit.py            leave-one-author-out figures, then both files of points
     .venv/bin/python deploy/points/fit.py --check    the figures only
 

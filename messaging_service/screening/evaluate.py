@@ -68,11 +68,15 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Measures over everything and per topic (recall of positives, specificity of negatives), and misses."""
+    """Measures over everything and per topic (recall of positives, specificity of negatives), and misses.
+
+    `never_refused` has, of each group that may never be refused, how many permitted texts were refused all the same.
+    """
 
     measures: tuple[Measure, ...]
     topics: dict[str, tuple[Measure, ...]]
     misses: tuple[Miss, ...]
+    never_refused: dict[str, Rate]
 
 
 def read_rows(lines: Iterable[str]) -> list[Row]:
@@ -106,7 +110,29 @@ def evaluate(rows: Sequence[Row], screener: Screener) -> Report:
         if _kind(row) == kind and _fires(name, verdict) != (row.label in _POSITIVE)
     ]
     per_topic = {topic: _measures([pair for pair in judged if pair[0].topic == topic]) for topic in topics}
-    return Report(_measures(judged), per_topic, tuple(misses))
+    return Report(_measures(judged), per_topic, tuple(misses), _never_refused(judged))
+
+
+_GROUPS = {
+    "victims": ("victim", "victim_quote"),
+    "self-harm": ("self_harm", "selfharm"),
+    "intrusive thoughts": ("intrusive", "intrusive_thoughts"),
+    "emergencies": (),
+}
+"""Who is never refused, by the topics that the sets give their texts; any urgent text is among the emergencies."""
+
+
+def _never_refused(judged: Sequence[tuple[Row, Verdict]]) -> dict[str, Rate]:
+    rates = {}
+    for group, topics in _GROUPS.items():
+        refused = [
+            verdict.outcome is Outcome.REFUSE
+            for row, verdict in judged
+            if (row.label == "allow" and row.topic in topics) or (row.label == "urgent" and not topics)
+        ]
+        if refused:
+            rates[group] = Rate(sum(refused), len(refused))
+    return rates
 
 
 _THRESHOLDS = (("notice", "urgency"), ("alarm", "urgency"), ("refusal", "prohibited"))
@@ -142,6 +168,9 @@ def report_text(report: Report) -> str:
     lines = [_measure_line("all", measure) for measure in report.measures]
     for topic, measures in report.topics.items():
         lines += [_measure_line(topic, measure) for measure in measures]
+    for group, rate in report.never_refused.items():
+        low, high = rate.interval
+        lines.append(f"never refused: {group}: {rate.hits} of {rate.total} refused [{low:.3f}-{high:.3f}]")
     for miss in report.misses:
         verb = "missed" if miss.row.label in _POSITIVE else "false"
         lines.append(f"{miss.measure} {verb} [{miss.row.language} {miss.row.topic}] {miss.row.text} {list(miss.rules)}")

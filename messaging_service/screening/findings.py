@@ -118,10 +118,11 @@ class Finder:
         """Search `reading` once, then look up its unknown long words for spelling mistakes."""
         copy, offsets = reading.copy, {start: index for index, start in enumerate(reading.starts)}
         hits = [(end, start, search.terms[at]) for search in self.searches for at, start, end in search.find(copy)]
-        found = []
-        for _, start, term in sorted(hits):
+        found, known = [], set()
+        for end, start, term in sorted(hits):
             word = offsets[start + 1] if copy[start] == " " else reading.word_at(start)
             found.append((word, term, word + self.lengths[term] - 1))
-        known = {word for word, _, _ in found}
+            if 2 * (end - start) > len(reading.words[word]):  # `hart*` alone does not make `hartinfact` a known word
+                known.add(word)
         found += [(word, term, word) for word, term in self.typos.found(reading.words, known)]
         return Findings(reading, found, self.numbers)

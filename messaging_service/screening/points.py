@@ -9,76 +9,58 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from itertools import pairwise, repeat
-from math import exp, log
+from itertools import pairwise
+from string import digits
 from typing import Any
 
 import rtoml
 
+from messaging_service.screening.errors import LexiconFault
 from messaging_service.screening.reading import Reading
 
 KINDS = ("urgency", "prohibited")
 STARTS, ENDS = (4, 6), (5,)
 SCALE = 10.0
 """Points to one unit of log odds."""
-_LONG, _WIDTH, _STEP = 30, 24, 12
-_REMEMBERED = 20_000
+HIGHEST = 99
+"""No term has more points than this, up or down."""
+LONG = 30
+"""Words in the longest window."""
+_WIDTH, _STEP = 24, 12
 MOST = 60
 """However long a message runs on, its own points never drown the sentence that leads."""
 
 MOST_BY_OTHERS, LEAST_BY_OTHERS = 12, 4
 """A thousand sentences that say nothing do not add up to one that does: they add no more than the leading one says."""
 
-_NOTHING = repeat(0j)
-
 Window = tuple[int, list[str]]
 """The index of its first word, and its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """The total of the words alone, and the first and last word of the window that speaks most strongly."""
-
-    total: float
-    first: int
-    last: int
-    window: Sequence[str]
-
-
 class Points:
-    """The points of one kind (urgency or prohibited). Its memory of words is bounded; safe to share."""
+    """The points of one kind (urgency or prohibited), as written: of each term its two numbers.
+
+    Raises:
+        LexiconFault: a term has more than `HIGHEST` points.
+    """
 
     def __init__(self, written: Mapping[str, Any]) -> None:
         self.thresholds: Mapping[str, int] = written["thresholds"]
-        self._start: int = written["start"]
+        self.start: int = written["start"]
         self.topics: dict[str, str] = {}
-        # one complex number holds both: real in the sentence, imaginary in the message; half the look-ups
-        self._terms: dict[str, complex] = {}
+        self.terms: dict[str, tuple[int, int]] = {}
         for topic, terms in written["words"].items():
             for term, (sentence, message) in terms.items():
+                if max(abs(sentence), abs(message)) > HIGHEST:
+                    raise LexiconFault(f"{term!r} has more than {HIGHEST} points")
                 self.topics[term] = topic
-                self._terms[term] = complex(sentence, message)
-        self._pairs = {tuple(term.split(" ")): value for term, value in self._terms.items() if " " in term}
-        self._known = _Known(self._terms)
-
-    def weigh(self, windows: Sequence[Window]) -> Opinion:
-        """What the words of `windows` (one or more) speak for, without what the rules found."""
-        sums = [self._sum(words) for _, words in windows]
-        peak = max(range(len(sums)), key=lambda at: sums[at].real)
-        highest = sums[peak].real
-        others = SCALE * log(sum([exp((one.real - highest) / SCALE) for one in sums]))
-        lead = highest + min(others, max(LEAST_BY_OTHERS, min(highest, MOST_BY_OTHERS)))
-        first, words = windows[peak]
-        rest = max(-MOST, min(MOST, sum([one.imag for one in sums])))
-        total = self._start + lead + rest
-        return Opinion(total, first, first + len(words) - 1, words)
+                self.terms[term] = sentence, message
 
     def reasons(self, window: Sequence[str]) -> list[tuple[str, int]]:
         """Each term of `window` that has points, with both its points together, the strongest first."""
-        found = {term: self._terms[term] for term in terms_of(window) if term in self._terms}
-        told = [(term, round(value.real + value.imag)) for term, value in found.items()]
+        found = {term: self.terms[term] for term in terms_of(window) if term in self.terms}
+        told = [(term, sum(both)) for term, both in found.items()]
         return sorted(told, key=lambda entry: (-abs(entry[1]), entry[0]))
 
     def topic(self, window: Sequence[str], otherwise: str) -> str:
@@ -88,24 +70,6 @@ class Points:
             if points > 0 and self.topics[term] != ORDINARY:
                 sums[self.topics[term]] = sums.get(self.topics[term], 0) + points
         return max(sums, key=lambda topic: sums[topic]) if sums else otherwise
-
-    def _sum(self, words: Sequence[str]) -> complex:
-        pairs = sum(map(self._pairs.get, pairwise(words), _NOTHING), 0j)
-        return sum(map(self._known.__getitem__, set(words)), pairs)
-
-
-class _Known(dict[str, complex]):
-    """What each word is worth with its pieces, reckoned once and remembered up to a limit."""
-
-    def __init__(self, terms: Mapping[str, complex]) -> None:
-        self.terms = terms
-
-    def __missing__(self, word: str) -> complex:
-        """Reckon `word`."""
-        value = sum([self.terms.get(piece, 0j) for piece in pieces(word)], 0j)
-        if len(self) < _REMEMBERED:
-            self[word] = value
-        return value
 
 
 ORDINARY = "ordinary"
@@ -133,19 +97,23 @@ def windows_of(reading: Reading) -> list[Window]:
     """The sentences of `reading`, each once; one that runs on is cut into pieces that overlap."""
     windows: list[Window] = []
     first = 0
-    for sentence in reading.sentences():
+    numbered = not reading.copy.isascii() or any(map(reading.copy.__contains__, digits))
+    for sentence in reading.sentences:
         words = sentence.split()
         if words:
-            windows += _pieces_of(first, words)
+            windows += _pieces_of(first, _with_sizes(words) if numbered else words)
         first += len(words)
     return list({tuple(words): (at, words) for at, words in windows}.values()) or [(0, ["."])]
 
 
 def _pieces_of(first: int, words: list[str]) -> list[Window]:
-    words = [shown_number(word) if word[0].isdigit() else word for word in words]
-    if len(words) <= _LONG:
+    if len(words) <= LONG:
         return [(first, words)]
     return [(first + at, words[at : at + _WIDTH]) for at in range(0, len(words) - _STEP // 2, _STEP)]
+
+
+def _with_sizes(words: list[str]) -> list[str]:
+    return [shown_number(word) if word[0].isdigit() else word for word in words]
 
 
 def terms_of(words: Sequence[str]) -> Iterator[str]:
@@ -158,9 +126,12 @@ def terms_of(words: Sequence[str]) -> Iterator[str]:
 
 
 def pieces(word: str) -> list[str]:
-    """`word` itself, and for a long one its beginnings and endings, as the rules write them: `begin*`, `*einde`."""
+    """`word` itself, and for a long one its beginnings and endings, as the rules write them: `begin*`, `*einde`.
+
+    A full stop or a letter alone says nothing; a question mark does.
+    """
     if len(word) < 5 or not word.isalpha():
-        return [] if len(word) == 1 and word.isalpha() and word != "u" else [word]  # a letter alone says nothing
+        return [] if word == "." or (len(word) == 1 and word.isalpha() and word != "u") else [word]
     starts = [f"{word[:size]}*" for size in STARTS if len(word) > size]
     return [word, *starts, *[f"*{word[-size:]}" for size in ENDS if len(word) > size]]
 

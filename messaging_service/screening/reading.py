@@ -55,8 +55,11 @@ class Reading:
 
     @cached_property
     def _written(self) -> list[str]:
+        if self.spelling.keys().isdisjoint(self.words):
+            return self.words
         return list(map(self.spelling.get, self.words, self.words))
 
+    @cached_property
     def sentences(self) -> list[str]:
         """`copy` cut after each stop, each piece with blanks around it; a second stop in a row cuts nothing."""
         return self.copy.replace(" . ", " . \n ").replace(" ? ", " ? \n ").split("\n")

@@ -26,8 +26,9 @@ from messaging_service.screening.second_opinion import OPINIONS, REFUSE, SecondO
 from messaging_service.screening.sieve import Sieve
 from messaging_service.screening.spans import Spans
 from messaging_service.screening.terms import NUMBER, TermTable
+from messaging_service.screening.told import told_spans
 from messaging_service.screening.typos import index_typos
-from messaging_service.screening.verdict import QUOTED, Match, Verdict, conclude, refuses
+from messaging_service.screening.verdict import QUOTED, TOLD, Match, Verdict, conclude, refuses
 
 _NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
@@ -113,9 +114,22 @@ class Screener:
         matches = self.second_opinion.on(matches, look.readings[0][0], self._refusing)
         if not matches:
             return self._nothing
+        matches = self._told(matches, look.readings[0][0])
         matches = self._without_abuse(matches)
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
+
+    def _told(self, matches: list[Match], reading: Reading) -> list[Match]:
+        """What stands in a report of what was said or done to the writer marks the message but does not refuse it."""
+        if not any(refuses(match, self._refusing) for match in matches):
+            return matches
+        told = Spans(told_spans(self._finder.find(reading), self.lexicon.context))
+        return [
+            replace(match, context=TOLD)
+            if refuses(match, self._refusing) and told.hold(match.start, match.end)
+            else match
+            for match in matches
+        ]
 
     def _language(self, reading: Reading, stated: str) -> tuple[str, bool]:
         """The language that the rules trust, and whether the text itself shows it by its small words."""

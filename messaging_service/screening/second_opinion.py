@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from messaging_service.screening.points import Opinion, Points, windows_of
+from messaging_service.screening.points import KINDS, Points, windows_of
 from messaging_service.screening.reading import Reading
 from messaging_service.screening.verdict import OUTWEIGHED, Match, refuses
+from messaging_service.screening.weighing import Opinion, Scales
 
 NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
 OPINIONS = frozenset([NOTICE, REFUSE, CAUTION])
@@ -20,21 +21,23 @@ class SecondOpinion:
 
     def __init__(self, points: Mapping[str, Points]) -> None:
         self.points = points
+        self._scales = Scales([points[kind] for kind in KINDS]) if points else None
 
     def on(self, matches: list[Match], reading: Reading, refusing: frozenset[str]) -> list[Match]:
         """`matches` of the rules, corrected by the words of `reading`; `refusing` names the rules that refuse."""
-        if not self.points:
+        if self._scales is None:
             return matches
-        windows = windows_of(reading)
-        urgency, prohibited = self.points["urgency"], self.points["prohibited"]
-        matches = self._urgency(matches, urgency, urgency.weigh(windows), reading)
-        return self._prohibited(matches, prohibited, prohibited.weigh(windows), reading, refusing)
+        urgency, prohibited = self._scales.weigh(windows_of(reading))
+        matches = self._urgency(matches, self.points["urgency"], urgency, reading)
+        return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing)
 
     def explained(self, reading: Reading) -> list[str]:
         """A line for each kind: the total, and the words of the leading sentence that spoke most for and against."""
-        lines, windows = [], windows_of(reading)
-        for kind, points in self.points.items():
-            opinion = points.weigh(windows)
+        if self._scales is None:
+            return []
+        lines = []
+        for kind, opinion in zip(KINDS, self._scales.weigh(windows_of(reading)), strict=True):
+            points = self.points[kind]
             spoke = [f"{term} {value:+d}" for term, value in points.reasons(opinion.window)[:_SHOWN]]
             lines.append(f"  points for {kind}: {opinion.total:+.0f} ({', '.join(spoke) or 'no word has points'})")
         return lines

@@ -51,7 +51,7 @@ class Sieve:
         might_key = [entry for term in astray for entry in self._keyed[term]]
         asked: list[_Asked] = []
         anywhere = first = 0
-        for sentence in reading.sentences():
+        for sentence in reading.sentences:
             found = self._parts.find(sentence)
             here = reduce(or_, [masks[pattern] for pattern, _, _ in found], might_hold)
             entries = might_key

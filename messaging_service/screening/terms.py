@@ -102,6 +102,8 @@ class TermTable:
             known = self._read.get(alternative)
             if known is not None:
                 terms.add(known)
+            elif alternative.isalpha() and alternative.isascii() and alternative.islower():
+                terms.add(self._plain_word(alternative))
             elif (start := alternative.lstrip()[:1]) == "@":
                 group = _group(alternative.strip(), groups)
                 terms |= group.terms
@@ -112,6 +114,11 @@ class TermTable:
             else:
                 terms.update(self._forms(alternative))
         return Slot(frozenset(terms), tuple(numbers))
+
+    def _plain_word(self, written: str) -> int:
+        """The term of one word in the form in which texts are searched; most terms are such."""
+        number = self._read[written] = self._number(f" {self.spelling.get(written, written)} ", 1)
+        return number
 
     def _forms(self, alternative: str) -> Sequence[int]:
         """The terms for `alternative`: itself, and for `kan niet lopen` also `kan ik niet lopen`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 _SHORTEST = 7
 _LONGEST = 24
-_TWO_EDITS_FROM = 12
+_TWO_EDITS_FROM = 11
 _KEPT = 4096
 
 
@@ -72,15 +72,29 @@ def index_typos(terms: Iterable[tuple[str, int]], exempt: frozenset[str], known:
 
 
 def near(word: str, term: str) -> bool:
-    """Whether `word` is `term` but for one edit (insert, drop, change, swap), two from twelve letters on."""
-    if abs(len(word) - len(term)) > 1 + (len(term) >= _TWO_EDITS_FROM):
+    """Whether `word` is `term` but for one edit (insert, drop, change, swap), two from eleven letters on."""
+    allowed = 1 + (len(term) >= _TWO_EDITS_FROM)
+    if abs(len(word) - len(term)) > allowed:
         return False
     start = 0
     while start < min(len(word), len(term)) and word[start] == term[start]:
         start += 1
-    word, term_rest = word[start:], term[start:]
-    while word and term_rest and word[-1] == term_rest[-1]:
-        word, term_rest = word[:-1], term_rest[:-1]
-    if max(len(word), len(term_rest)) <= 1 or (len(word) == 2 and word == term_rest[::-1]):
-        return True
-    return len(term) >= _TWO_EDITS_FROM and max(len(word), len(term_rest)) <= 2
+    word, term = word[start:], term[start:]
+    while word and term and word[-1] == term[-1]:
+        word, term = word[:-1], term[:-1]
+    return _edits(word, term) <= allowed
+
+
+def _edits(word: str, term: str) -> int:
+    """How many edits lie between two short strings (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(term) + 1))
+    for at, letter in enumerate(word, 1):
+        above, row = row, [at]
+        for place, wanted in enumerate(term, 1):
+            best = min(above[place - 1] + (letter != wanted), above[place] + 1, row[-1] + 1)
+            if at > 1 and place > 1 and letter == term[place - 2] and word[at - 2] == wanted:
+                best = min(best, before[place - 2] + 1)
+            row.append(best)
+        before = above
+    return row[-1]

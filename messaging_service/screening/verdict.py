@@ -7,8 +7,14 @@ from enum import StrEnum
 from typing import Any
 
 QUOTED = "quoted"
+TOLD = "told"
+"""In a sentence that reports what was said or done to the writer."""
+
 OUTWEIGHED = "outweighed"
 """The words around it speak so clearly against it that it does less: no alarm, or no refusal."""
+
+
+_CAUTIOUS = (QUOTED, TOLD, OUTWEIGHED)
 
 
 class Outcome(StrEnum):
@@ -52,8 +58,8 @@ class Verdict:
 
 
 def refuses(match: Match, refusing: frozenset[str]) -> bool:
-    """Whether `match` alone is a reason to refuse: it counts, its rule refuses, neither a quotation nor outweighed."""
-    return match.counts and match.rule in refusing and match.context not in (QUOTED, OUTWEIGHED)
+    """Whether `match` alone is a reason to refuse: it counts, its rule refuses, no context says caution."""
+    return match.counts and match.rule in refusing and match.context not in _CAUTIOUS
 
 
 def conclude(matches: tuple[Match, ...], refusing: frozenset[str], lexicon: str) -> Verdict:

@@ -34,3 +34,17 @@ def test_a_line_without_a_known_label_is_named() -> None:
     """A file of another shape is refused with the number of the line."""
     with pytest.raises(LexiconFault, match="line 1"):
         read_rows(["perhaps\tnl\tcardiac\tpijn"])
+
+
+def test_who_is_never_refused_is_reported_as_a_group() -> None:
+    """Victims and emergencies have a line each that says how many were refused, with the interval."""
+    rows = read_rows(["allow\tnl\tvictim\tmijn ex sloeg mij", "urgent\tnl\tcardiac\tpijn op de borst"])
+    told = report_text(evaluate(rows, Screener.load()))
+    assert "never refused: victims: 0 of 1 refused [0.000-0.793]" in told
+    assert "never refused: emergencies: 0 of 1 refused" in told
+
+
+def test_a_refused_victim_is_counted() -> None:
+    """The group counts what the screening refuses, not what the label hopes."""
+    rows = read_rows([f"{label}\tnl\tself_harm\tjullie zijn kankerlijers" for label in ("allow", "refuse")])
+    assert evaluate(rows, Screener.load()).never_refused["self-harm"] == Rate(1, 1)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from messaging_service.screening.errors import LexiconFault
 from messaging_service.screening.lexicon_files import packaged_folder
-from messaging_service.screening.points import KINDS, Points, pieces, shown_number, windows_of
+from messaging_service.screening.points import (
+    HIGHEST,
+    KINDS,
+    LONG,
+    MOST,
+    Points,
+    pieces,
+    shown_number,
+    terms_of,
+    windows_of,
+)
 from messaging_service.screening.screener import Screener
 from messaging_service.screening.verdict import Outcome, Verdict
+from messaging_service.screening.weighing import Scales
 
 _URGENCY = """start = 0
 [thresholds]
@@ -103,8 +116,36 @@ def test_a_long_message_does_not_drown_its_sentence(screener: Screener) -> None:
     """Hundreds of sentences against, each repeated or not, take no more than a bounded number of points."""
     endless = "".join(f"recept nummer {at} graag. " for at in range(200))
     assert not _screen(screener, endless).urgent
-    opinion = screener.second_opinion.points["urgency"].weigh(windows_of(screener.reading(endless + "zwabber")))
+    scales = Scales([screener.second_opinion.points[kind] for kind in KINDS])
+    opinion, _ = scales.weigh(windows_of(screener.reading(endless + "zwabber")))
     assert opinion.total > -40
+
+
+def test_both_kinds_are_weighed_apart() -> None:
+    """However high or low the points of the longest window, those of one kind never spill into another's."""
+    words = [f"{letter}oordje{ending}" for letter in "abcdefghijklmno" for ending in ("s", "t")]
+    assert len(words) == LONG
+    terms = [*(piece for word in words for piece in pieces(word)), *map(" ".join, pairwise(words))]
+    for most in (HIGHEST, -HIGHEST):
+        all_of = {"start": 0, "thresholds": {}, "words": {"general": {term: [most, -most] for term in terms}}}
+        none = {"start": 0, "thresholds": {}, "words": {}}
+        full, empty = Scales([Points(all_of), Points(none)]).weigh([(0, words)])
+        assert full.total == most * (sum(len(pieces(word)) for word in words) + LONG - 1) - (
+            MOST if most > 0 else -MOST
+        )
+        assert empty.total == 0
+
+
+def test_more_points_than_fit_are_refused() -> None:
+    """A term with more points than the sums have room for is no lexicon."""
+    with pytest.raises(LexiconFault, match="pijn"):
+        Points({"start": 0, "thresholds": {}, "words": {"general": {"pijn": [HIGHEST + 1, 0]}}})
+
+
+def test_a_full_stop_says_nothing() -> None:
+    """A full stop has no points, by itself or beside a word; a question mark may."""
+    assert pieces(".") == []
+    assert list(terms_of(["pijn", "."])) == ["pijn"]
 
 
 def test_words_are_taken_to_pieces_as_the_rules_write_them() -> None:
