@@ -6,6 +6,7 @@
 deploy/guides/portal-builder.md begins with a first message in five minutes.
 """
 
+from messaging_service.client.events import Event
 from messaging_service.client.models import Accepted, Message, Notice, Span, Terms, Thread
 from messaging_service.client.patient import Patient
 from messaging_service.client.problems import (
@@ -41,6 +42,7 @@ __all__ = [
     "AccountClosed",
     "AccountNotOpened",
     "DepartmentUnknown",
+    "Event",
     "Forbidden",
     "LoginTooWeak",
     "Message",

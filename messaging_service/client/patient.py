@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from messaging_service.client.events import Event, Listening
 from messaging_service.client.models import Accepted, Message, Notice, Terms, Thread, ThreadPage
 
 if TYPE_CHECKING:
@@ -108,6 +109,13 @@ class Patient:
                 yield await answer.read()
                 follows = answer.links.get("next")
                 path = follows["url"].path_qs if follows else None  # type: ignore[union-attr]
+
+    def events(self, after: str | None = None) -> AsyncIterator[Event]:
+        """What happens to this person's messages, as long as you listen; `after` is the last event's id that you kept.
+
+        A connection that breaks off is made anew, and nothing is missed; when that cannot be promised, a `reset` comes.
+        """
+        return Listening(self._service, self._token, after).events()
 
     async def _get(self, path: str, kind: type[T]) -> T:
         return msgspec.json.decode(await self._service.ask("GET", path, self._token), type=kind)

@@ -44,11 +44,11 @@ class Service:
         self._patience = patience
         self._http = http
         self._own: aiohttp.ClientSession | None = None
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=30)
 
     async def __aenter__(self) -> Service:
         if self._http is None:
-            timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=30)
-            self._http = self._own = aiohttp.ClientSession(timeout=timeout)
+            self._http = self._own = aiohttp.ClientSession()
         return self
 
     async def __aexit__(
@@ -104,7 +104,11 @@ class Service:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, token: Token | None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        token: Token | None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a GET that is read while it comes. Not tried again.
 
@@ -113,7 +117,7 @@ class Service:
             Unreachable: no answer, or it broke off.
         """
         try:
-            async with self._open("GET", path, token, headers=headers) as answer:
+            async with self._open("GET", path, token, headers=headers, timeout=timeout) as answer:
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise Unreachable(None) from problem
@@ -127,6 +131,7 @@ class Service:
         *,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """No redirect is followed: the token goes nowhere else."""
         if self._http is None:
@@ -137,7 +142,7 @@ class Service:
         if body is not None:
             given["Content-Type"] = "application/json"
         async with self._http.request(
-            method, self._url + path, data=body, headers=given, allow_redirects=False
+            method, self._url + path, data=body, headers=given, allow_redirects=False, timeout=timeout or self._timeout
         ) as answer:
             if not 200 <= answer.status < 300:
                 raise await _problem(answer)

@@ -30,8 +30,10 @@ from messaging_service.client import (
     Unavailable,
     Unreachable,
     WebhookInvalid,
+    events,
     read_webhook,
 )
+from messaging_service.client import service as client_service
 from messaging_service.gateway import problems
 from tests.contract.http_service import PROHIBITED, URGENT, HttpService, http_service
 
@@ -39,10 +41,17 @@ GUIDE = Path(__file__).parents[2] / "deploy" / "guides" / "portal-builder.md"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milliseconds between tries."""
+    monkeypatch.setattr(client_service, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(events, "_FIRST_PAUSE", 0.01)
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
     """The whole service, shared by the tests of this file."""
-    with http_service(tmp_path_factory.mktemp("service")) as service:
+    with http_service(tmp_path_factory.mktemp("service"), stream_seconds=20) as service:
         yield service
 
 
@@ -52,9 +61,11 @@ class Peer:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.seen: list[tuple[str, bytes]] = []
+        self.paths: list[str] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.headers.get("Idempotency-Key", ""), await request.read()))
+        self.paths.append(str(request.rel_url))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer == "hang up":
             assert request.transport is not None
@@ -185,16 +196,13 @@ async def test_a_conversation(running: HttpService) -> None:
         assert printed.startswith(b"%PDF")
 
 
-async def test_threads_come_page_by_page(running: HttpService) -> None:
-    """More threads than a page holds, each once."""
-    async with Service(running.url) as service:
-        patient = service.on_behalf_of(running.token("client-2"))
-        sent = {(await patient.send("Vraag", f"Nummer {number}.")).id for number in range(23)}
-        for id in sent:
-            await asyncio.to_thread(running.filed, id, token=running.token("client-2"))
-        found = [thread.id async for thread in patient.threads()]
-    assert len(found) == 23
-    assert set(found) == sent
+async def test_threads_come_page_by_page() -> None:
+    """The next page is asked for with the `next` of the one before, until there is none."""
+    pages = [{"threads": [{"id": name, "status": "open", "messages": []}]} for name in ("one", "two")]
+    peer = Peer((200, {**pages[0], "next": "after/one"}, {}), (200, pages[1], {}))
+    async with peered(peer) as service:
+        assert [thread.id async for thread in service.on_behalf_of("t").threads()] == ["one", "two"]
+    assert peer.paths == ["/v1/threads", "/v1/threads?after=after/one"]
 
 
 async def test_refusals_as_types(running: HttpService) -> None:
@@ -211,6 +219,60 @@ async def test_refusals_as_types(running: HttpService) -> None:
         urgent = await patient.send("Vraag", URGENT)
         assert urgent.notice is not None
         assert urgent.notice.telephone[0] == "112"
+
+
+class Streams:
+    """An event service whose streams each say what they are told to, and end."""
+
+    def __init__(self, *streams: str | int) -> None:
+        self.streams = list(streams)
+        self.asked: list[str | None] = []
+
+    async def open(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.headers.get("Last-Event-ID"))
+        said = self.streams.pop(0)
+        if isinstance(said, int):
+            return web.json_response({"type": "urn:messaging-service:problem:unavailable"}, status=said)
+        return web.Response(text=said, content_type="text/event-stream")
+
+
+@asynccontextmanager
+async def streaming(streams: Streams) -> AsyncIterator[Service]:
+    app = web.Application()
+    app.router.add_get("/v1/events", streams.open)
+    async with TestServer(app, host="127.0.0.1") as server, Service(str(server.make_url(""))) as service:
+        yield service
+
+
+async def test_events_go_on_where_they_broke_off() -> None:
+    """With the last id each time, also after nothing but `ready` or a 503; nothing twice, nothing cut off."""
+    told = 'id: f.{0}\nevent: message.filed\ndata: {{"message": "M{0}"}}\n\n'
+    ready = "retry: 1\nid: f.{}\nevent: ready\ndata: {{}}\n\n:\n\n"
+    streams = Streams(
+        ready.format(1),
+        503,
+        told.format(2) + ":\n\n" + told.format(3) + told.format(4).rstrip(),
+        told.format(3) + told.format(4),
+        "id: g.0\nevent: reset\ndata: {}\n\n",
+    )
+    async with streaming(streams) as service:
+        listening = service.on_behalf_of("t").events()
+        found = [await anext(listening) for _ in range(5)]
+    assert [(each.type, each.message) for each in found] == [
+        ("ready", ""),
+        ("message.filed", "M2"),
+        ("message.filed", "M3"),
+        ("message.filed", "M4"),
+        ("reset", ""),
+    ]
+    assert streams.asked == [None, "f.1", "f.1", "f.3", "f.4"]
+
+
+async def test_events_end_when_the_token_does() -> None:
+    """Whose token does not hold any more is told so, once and for all."""
+    async with peered(Peer(refusal("unauthenticated", 401))) as service:
+        with pytest.raises(Unauthenticated):
+            await anext(service.on_behalf_of("t").events())
 
 
 def test_terms_are_asked_for_by_version() -> None:
@@ -251,6 +313,7 @@ async def test_the_guides_examples(running: HttpService, capsys: pytest.CaptureF
         "URL": running.url,
         "SECRET": SECRET,
         "token": running.token("guide"),
+        "last_seen": None,
         "draft": "draft-of-the-guide",
         "prohibited_text": f"Een {PROHIBITED}.",
     }
@@ -268,6 +331,7 @@ async def test_the_guides_examples(running: HttpService, capsys: pytest.CaptureF
     assert "filed awaited" in printed
     assert names["parts"][0].startswith(b"%PDF")
     assert names["size"] > 500
+    assert "told message.filed" in printed
     body = b'{"type":"reply.received","timestamp":1,"data":{"message":"M","thread":"T"}}'
     now = int(asyncio.get_running_loop().time())
     assert names["on_webhook"]({"webhook-timestamp": str(now)}, body) == 401

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from messaging_service.adapters.export_pdf import PdfExport, Printed
 from messaging_service.adapters.pdf_text import UNKNOWN, TextPages
+from messaging_service.application import export as export_module
 from messaging_service.application.callers import Writer
 from messaging_service.application.collections import ACCESS_LOG
 from messaging_service.application.export import Export, Exported, ExportedMessage, Mark
@@ -60,14 +61,16 @@ def text_of(printed: Printed) -> str:
     return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(printed.document)).pages)
 
 
-async def test_all_of_ones_own_in_order(service: Service, export: Export) -> None:
+async def test_all_of_ones_own_in_order(service: Service, export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest thread first, each in its order, replies too, over more than one page; nothing of anybody else's."""
+    monkeypatch.setattr(export_module, "_THREADS_AT_ONCE", 3)
+    monkeypatch.setattr(export_module, "_MESSAGES_AT_ONCE", 4)
     expected = []
-    for _ in range(60):
+    for _ in range(8):
         first = await service.persisted()
         expected.append([first.id])
         service.clock.minutes(1)
-    for _ in range(130):
+    for _ in range(9):
         expected[3].append((await service.persisted(thread=expected[3][0])).id)
     await service.persisted(patient="9999")
     await Receiving(service).taken(document(parent=expected[5][0]))
@@ -192,7 +195,7 @@ async def test_a_mark_made_up_by_hand_shows_nobody_elses(service: Service, expor
     assert set(await ids(exported)) <= {own.id}
 
 
-async def test_ten_at_once_are_printed_one_by_one(service: Service, export: Export) -> None:
+async def test_who_asks_at_once_is_printed_one_by_one(service: Service, export: Export) -> None:
     """Who exports at the same moment waits; everybody gets all of it."""
     await service.persisted(text="Voor iedereen.")
     printer, tenant = PdfExport(), service.tenants["spijkenisse"]
@@ -200,7 +203,7 @@ async def test_ten_at_once_are_printed_one_by_one(service: Service, export: Expo
     async def one() -> Printed:
         return await printer(tenant, await export(who(service)), "en")
 
-    printed = await asyncio.gather(*(one() for _ in range(10)))
+    printed = await asyncio.gather(*(one() for _ in range(3)))
     assert all("Voor iedereen." in text_of(each) for each in printed)
 
 
@@ -255,7 +258,7 @@ def test_a_sign_without_a_font_is_marked() -> None:
     assert f"Mijn naam is {UNKNOWN}{UNKNOWN} en ik heb pijn" in text_of(Printed(pages.output(), None))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_can_be_printed(text: str) -> None:
     """Whatever a patient pastes, there is a PDF."""
@@ -264,10 +267,12 @@ def test_any_text_can_be_printed(text: str) -> None:
     assert pages.output().startswith(b"%PDF")
 
 
+PAGES = TextPages("nl", "Test")
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x17F, exclude_categories=["Cc", "Cf"]), max_size=400))
 @settings(max_examples=30, deadline=None)
 def test_broken_lines_lose_nothing(text: str) -> None:
     """Lines are broken at spaces, or within a word that is too long; put together again it is the text."""
-    pages = TextPages("nl", "Test")
-    parts = list(pages._broken(text, 10))
+    parts = list(PAGES._broken(text, 10))
     assert "".join("".join(parts).split()) == "".join(text.split())

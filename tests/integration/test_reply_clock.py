@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 
+from messaging_service.application import awaited
 from messaging_service.application.collections import AWAITED, THREADS
 from messaging_service.domain.awaited import How, Outcome, Stage
 from messaging_service.domain.errors import BrokerDown, StoreDown
@@ -212,12 +213,13 @@ async def test_a_broker_that_is_down_holds_the_patients_news_back(service: Servi
     assert await clock.events("ReplyOverdue") == [asked]
 
 
-async def test_more_than_a_page(service: Service) -> None:
+async def test_more_than_a_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """More at once than one look takes: all are told of, in one round."""
     teams, one = Teams(), await service.persisted()
     known = await service.awaited.get(one.id)
     assert known is not None
-    for number in range(450):
+    monkeypatch.setattr(awaited, "_PAGE", 5)
+    for number in range(12):
         await service.document(replace(known, id=f"m{number}", thread=f"t{number}", version=1), AWAITED)
     await ReplyClock(service, teams).at(REMINDER)
-    assert len({id for _, ids in teams.told for id in ids}) == 451
+    assert len({id for _, ids in teams.told for id in ids}) == 13
