@@ -16,6 +16,7 @@ log = structlog.get_logger()
 CLOSE_ACCOUNTS = "close_accounts"
 END_QUIET_CARE = "end_quiet_care"
 FORGET_RECEIVED = "forget_received"
+FORGET_EVENTS = "forget_events"
 REMIND = "remind"
 WATCH_LEDGER = "watch_ledger"
 CLIMB_ALARMS = "climb_alarms"
@@ -24,6 +25,7 @@ _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
     END_QUIET_CARE: lambda parts: parts.end_quiet_care(),
     FORGET_RECEIVED: lambda parts: parts.forget_received(),
+    FORGET_EVENTS: lambda parts: parts.forget_events(),
     REMIND: lambda parts: parts.remind(),
     CLIMB_ALARMS: lambda parts: parts.climb(),
     WATCH_LEDGER: lambda parts: parts.watch_ledger(),

@@ -62,6 +62,7 @@ FEED = Collection(
     (Index("of_patient", ("patient", "number"), unique=True), Index("by_time", ("day", "order"))),
     shard_key="patient",
 )
+FEED_ENDS = Collection("feed_ends")
 TICKETS = Collection("tickets", (Index("by_time", ("tenant", "at")),))
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
@@ -104,6 +105,7 @@ ALL = (
     HELD,
     OPENINGS,
     FEED,
+    FEED_ENDS,
     TICKETS,
     ALERTS,
     RUNS,

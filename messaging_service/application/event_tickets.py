@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from messaging_service.domain.refusals import Unauthenticated
 from messaging_service.tenants import Tenant
 
 VALID_MS = 60_000
+_PAGE = 200
 _SHAPE = 43
 """Characters of 32 bytes in base64url."""
 
@@ -79,6 +81,15 @@ class EventTickets:
         packed = self._keyring.open_transit(found.sealed, Place(found.tenant, "", found.id, "ticket"))
         holder = unpack(packed, _Holder)
         return Writer(tenant, holder.identifiers, holder.author, holder.patient_name, assured=True)
+
+    async def forget(self) -> int:
+        """Drop the tickets that are no good any more; returns how many."""
+        forgotten, before = 0, self._clock() - VALID_MS
+        for tenant in self._tenants:
+            while old := await self._store.find(TICKETS, "by_time", {"tenant": tenant}, below=before, limit=_PAGE):
+                gone = await asyncio.gather(*(self._store.delete(TICKETS, document["id"]) for document in old))
+                forgotten += sum(gone)
+        return forgotten
 
 
 def _digest(ticket: str) -> str:

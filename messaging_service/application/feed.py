@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from messaging_service.application.codec import from_document, to_document
-from messaging_service.application.collections import FEED
+from messaging_service.application.collections import FEED, FEED_ENDS
 from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict
 
@@ -16,6 +18,7 @@ START = "start"
 
 _PLACE_TRIES = 64
 _DAY_MS = 86_400_000
+_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Feed:
         """
         id = hashlib.sha256(f"{patient} {event}".encode()).hexdigest()[:26]
         for _ in range(_PLACE_TRIES):
-            number = await self._last_number(patient) + 1
+            number = (await self.end(patient))[0] + 1
             order = f"{now:015}.{id}"
             kept = FeedEvent(id, tenant, patient, number, type, message, thread, at, now // _DAY_MS, order)
             if (await self._store.insert(FEED, [to_document(kept)]))[0]:
@@ -69,25 +72,63 @@ class Feed:
         found = await self._store.find(FEED, "of_patient", {"patient": patient}, above=number, limit=limit)
         return [from_document(document, FeedEvent) for document in found]
 
-    async def newest(self, patient: str) -> FeedEvent | None:
-        """The last event of a patient."""
+    async def end(self, patient: str) -> tuple[int, str]:
+        """Number and id of the last event that the patient ever had, forgotten or not; 0 and START: there was none."""
         found = await self._store.find(FEED, "of_patient", {"patient": patient}, descending=True, limit=1)
-        return from_document(found[0], FeedEvent) if found else None
+        # the end is looked at after the events: it is written down before they go
+        return (found[0]["number"], found[0]["id"]) if found else await self._forgotten(patient)
 
     async def number_of(self, patient: str, id: str) -> int | None:
-        """The place of an event in a patient's feed; None when it is not there, or not any more."""
-        if id == START:
-            return 0
+        """The place of an event in a patient's feed; None when it is not there, or something after it is forgotten."""
         document = await self._store.get(FEED, id)
-        return document["number"] if document and document["patient"] == patient else None
+        if document is not None:
+            return document["number"] if document["patient"] == patient else None
+        forgotten, last = await self._forgotten(patient)
+        return forgotten if id == last else None
 
-    async def written_since(self, now: int, since: int, *, limit: int = 1_000) -> Sequence[FeedEvent]:
+    async def written_since(self, now: int, since: int) -> Sequence[FeedEvent]:
         """What was written to any feed from `since` to `now`, in the order of writing."""
-        found = []
+        found: list[FeedEvent] = []
         for day in range(since // _DAY_MS, now // _DAY_MS + 1):
-            found += await self._store.find(FEED, "by_time", {"day": day}, above=f"{since:015}", limit=limit)
-        return [from_document(document, FeedEvent) for document in found]
+            after = f"{since:015}"
+            while page := await self._store.find(FEED, "by_time", {"day": day}, above=after, limit=_PAGE):
+                found += [from_document(document, FeedEvent) for document in page]
+                after = page[-1]["order"]
+        return found
 
-    async def _last_number(self, patient: str) -> int:
-        last = await self.newest(patient)
-        return last.number if last else 0
+    async def forget(self, day: int) -> int:
+        """Drop what was written on that day (days since 1970, UTC); returns how many. The numbers go on.
+
+        Raises Conflict.
+        """
+        forgotten = 0
+        while old := await self._store.find(FEED, "by_time", {"day": day}, limit=_PAGE):
+            await asyncio.gather(*(self._write_end(document) for document in _last_of_each(old)))
+            gone = await asyncio.gather(*(self._store.delete(FEED, document["id"]) for document in old))
+            forgotten += sum(gone)
+        return forgotten
+
+    async def _write_end(self, event: Mapping[str, Any]) -> None:
+        for _ in range(_PLACE_TRIES):
+            document = await self._store.get(FEED_ENDS, event["patient"])
+            end = {"id": event["patient"], "number": event["number"], "last": event["id"]}
+            if document is None:
+                written = (await self._store.insert(FEED_ENDS, [end]))[0]
+            elif document["number"] >= event["number"]:
+                return
+            else:
+                written = await self._store.replace(FEED_ENDS, {**document, **end})
+            if written:
+                return
+        raise Conflict("end of feed")
+
+    async def _forgotten(self, patient: str) -> tuple[int, str]:
+        document = await self._store.get(FEED_ENDS, patient)
+        return (document["number"], document["last"]) if document else (0, START)
+
+
+def _last_of_each(documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    last: dict[str, Mapping[str, Any]] = {}
+    for document in sorted(documents, key=lambda each: each["number"]):
+        last[document["patient"]] = document
+    return list(last.values())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from messaging_service.application.accounts import Accounts, Entry
 from messaging_service.application.callers import Writer
-from messaging_service.application.feed import START, Feed, FeedEvent
+from messaging_service.application.feed import Feed, FeedEvent
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Access, AccessLog, Clock
 from messaging_service.application.threads import Threads
@@ -18,9 +18,10 @@ from messaging_service.application.visibility import sees
 from messaging_service.domain.errors import ServerFault
 
 LOOK_SECONDS = 0.4
-_LATE_MS = 3_000
-"""How far back each look goes: another process's clock, and writes that were under way. What is later still is found by
-the reader itself, who looks at its own feed at every heartbeat."""
+_LATE_MS = 1_000
+"""How far each look goes back before the newest that was seen: another process's clock, and writes that were under way.
+What is later still is found by the reader itself, who looks at its own feed at every heartbeat."""
+_LONGEST_LOOK_MS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Follow:
             number = await self._feed.number_of(entry.patient, last)
             if number is not None:
                 return Place(number, last)
-        newest = await self._feed.newest(entry.patient)
-        reset = last is not None
-        return Place(newest.number, newest.id, reset) if newest else Place(0, START, reset)
+        return Place(*await self._feed.end(entry.patient), reset=last is not None)
 
     async def after(self, entry: Entry, place: Place) -> tuple[Place, Sequence[FeedEvent]]:
         """What this reader may see of what came after `place`, and the place after that.
@@ -99,7 +98,7 @@ class Signs:
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Look until `stop`; a store that is down is asked again."""
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         while not stop.is_set():
             if self._waiting:
                 with suppress(ServerFault):
@@ -107,11 +106,13 @@ class Signs:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 
-    async def _look(self, seen: set[str]) -> set[str]:
+    async def _look(self, seen: dict[str, int]) -> dict[str, int]:
+        """What was written of late, by id; every sign that one not `seen` before concerns is set."""
         now = self._clock()
-        events = await self._feed.written_since(now, now - _LATE_MS)
+        since = min(max(seen.values(), default=0), now) or now
+        events = await self._feed.written_since(now, max(since, now - _LONGEST_LOOK_MS) - _LATE_MS)
         for event in events:
             if event.id not in seen:
                 for sign in self._waiting.get(event.patient, ()):
                     sign.set()
-        return {event.id for event in events}
+        return {event.id: int(event.order.partition(".")[0]) for event in events}

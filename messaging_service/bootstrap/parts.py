@@ -38,6 +38,7 @@ from messaging_service.application.feed import Feed
 from messaging_service.application.file import EpdLine
 from messaging_service.application.follow import Follow, Signs
 from messaging_service.application.forget_accesses import ForgetAccesses
+from messaging_service.application.forget_events import ForgetEvents
 from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets
@@ -467,6 +468,10 @@ class Parts:
             threads=self.threads,
             access_log=self.access_log,
         )
+
+    def forget_events(self) -> ForgetEvents:
+        """What drops events and tickets of the past."""
+        return ForgetEvents(feed=self.feed(), tickets=self.event_tickets(), clock=self.clock)
 
     def signs(self) -> Signs:
         """What wakes this gateway's event streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -20,7 +21,17 @@ class _Connection(web.RequestHandler):
     text, where a request was cut off in the wrong place.
     """
 
-    __slots__ = ()
+    __slots__ = ("when_lost",)
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self.when_lost: Callable[[], None] | None = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone; a handler that asked to hear of it does."""
+        super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
 
     def handle_error(
         self,
@@ -40,6 +51,13 @@ class _Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """The kind of fault alone, never its words."""
         log.error("connection_failed", error=type(kw.get("exc_info")).__name__)
+
+
+def when_lost(request: web.Request, call: Callable[[], None]) -> None:
+    """Call when this request's client goes away: a handler that only waits would not notice."""
+    connection = request.protocol
+    if isinstance(connection, _Connection):
+        connection.when_lost = call
 
 
 class _Server(web.Server):

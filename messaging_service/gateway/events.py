@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import socket
 from collections import Counter
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from messaging_service.application.follow import Place
 from messaging_service.domain.errors import ServerFault
 from messaging_service.domain.refusals import Malformed, Refusal, TooMany
 from messaging_service.gateway.account import answer
+from messaging_service.gateway.connection import when_lost
 from messaging_service.gateway.context import CONTEXT, TENANT, authenticate
 from messaging_service.gateway.messages import instant
 
@@ -117,22 +119,30 @@ async def _stream(request: web.Request, writer: Writer, entry: Entry, place: Pla
     await response.prepare(request)
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)
     signs, ends = request.app[CONTEXT].signs, asyncio.get_running_loop().time() + STREAM_SECONDS
     sign = signs.await_for(entry.patient)
+    when_lost(request, sign.set)
     try:
         await _write(response, _opening(place))
         with suppress(ServerFault, Refusal):  # whoever comes back is then answered with what it is
-            while not request.app[_STOPPING].is_set() and asyncio.get_running_loop().time() < ends:
+            while _goes_on(request, ends):
+                entry = await request.app[CONTEXT].follow.enter(writer)  # blocked meanwhile: nothing more is told
                 place = await _send_new(request, response, entry, place)
                 if not await _signed(request.app, sign, ends):
                     await _write(response, b": here\n\n")
-                    entry = await request.app[CONTEXT].follow.enter(writer)
     except (TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()  # it does not read: nothing is kept for it
     finally:
         signs.leave(entry.patient, sign)
     return response
+
+
+def _goes_on(request: web.Request, ends: float) -> bool:
+    """Whether the reader is there, the gateway runs on and the stream's time is not over."""
+    stopping, now = request.app[_STOPPING].is_set(), asyncio.get_running_loop().time()
+    return request.transport is not None and not stopping and now < ends
 
 
 async def _send_new(request: web.Request, response: web.StreamResponse, entry: Entry, place: Place) -> Place:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from messaging_service.application.threads import StoredThread
+from messaging_service.domain.message import Identifier
 from messaging_service.gateway import events
 from tests.contract.description import HttpDescription
 from tests.contract.http_service import SHORT, HttpService, http_service, until
@@ -92,9 +93,10 @@ async def test_whoever_was_away_misses_nothing(service: HttpService, http: aioht
 async def test_an_id_of_another_feed_is_no_place_in_this_one(service: HttpService, http: aiohttp.ClientSession) -> None:
     """An id that was forgotten, or is somebody else's, is answered with `reset`: read the list again."""
     mine, others = somebody(service), somebody(service)
-    await asyncio.to_thread(post, service, mine)
     async with event_stream(http, service.url, token=mine) as stream:
         await ready(stream)
+        await asyncio.to_thread(post, service, mine)
+        await stream.next()
         for last in (stream.last_id, "0" * 26):
             async with event_stream(http, service.url, token=others, last=last) as other:
                 assert await other.next() == ("reset", {})
@@ -223,3 +225,37 @@ async def test_a_page_of_the_hospital_may_ask(service: HttpService, http: aiohtt
         f"{service.url}/v1/messages", headers={"Origin": "https://evil.example", **asked}
     ) as answer:
         assert answer.status == 405
+
+
+async def test_who_leaves_is_noticed_at_once(service: HttpService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is loaded again and again does not use up its patient's streams until the next heartbeat."""
+    monkeypatch.setattr(events, "STREAMS_A_PATIENT", 1)
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 1_000.0)
+    token = somebody(service)
+
+    def opens() -> bool:
+        request = f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        return service.raw(request.encode(), until=b"\r\n").startswith(b"HTTP/1.1 200")
+
+    for _ in range(3):
+        await asyncio.to_thread(until, opens)
+
+
+async def test_who_is_blocked_is_told_nothing_more(service: HttpService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is open ends before the next event, not only at a heartbeat (terms article 2.6)."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 1_000.0)
+    number, parts = secrets.token_hex(6), service.parts
+    token = service.token(number)
+    id = await asyncio.to_thread(post, service, token)
+    async with aiohttp.ClientSession() as http, event_stream(http, service.url, token=token) as stream:
+        await ready(stream)
+        await asyncio.to_thread(service.send, "POST", "/v1/account/misuse-reports", token=token)
+        patient = await asyncio.to_thread(
+            service.run, parts.patients.find("spijkenisse", (Identifier("local", number),))
+        )
+        names = {"tenant": "spijkenisse", "type": "message.filed", "message": id, "thread": id}
+        told = parts.feed().add(str(patient), "x", **names, at=1, now=parts.clock())
+        await asyncio.to_thread(service.run, told)
+        while (event := await stream.next()) is not None:
+            assert event[0] == "message.filed"
+            assert not event[1]["at"].startswith("1970")  # that of the message itself may have come before the report
