@@ -18,6 +18,7 @@ END_QUIET_CARE = "end_quiet_care"
 FORGET_RECEIVED = "forget_received"
 FORGET_EVENTS = "forget_events"
 REMIND = "remind"
+SEND_WEBHOOKS = "send_webhooks"
 WATCH_LEDGER = "watch_ledger"
 CLIMB_ALARMS = "climb_alarms"
 SECONDS_BETWEEN = 60.0
@@ -27,6 +28,7 @@ _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     FORGET_RECEIVED: lambda parts: parts.forget_received(),
     FORGET_EVENTS: lambda parts: parts.forget_events(),
     REMIND: lambda parts: parts.remind(),
+    SEND_WEBHOOKS: lambda parts: parts.owed_webhooks(),
     CLIMB_ALARMS: lambda parts: parts.climb(),
     WATCH_LEDGER: lambda parts: parts.watch_ledger(),
 }

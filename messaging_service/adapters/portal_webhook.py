@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from messaging_service.adapters.public_addresses import is_public
 from messaging_service.application.ports import Clock, PortalWebhook
 from messaging_service.config import read_secret
 from messaging_service.domain.errors import SettingInvalid, WebhookDown
@@ -71,12 +72,16 @@ class StandardWebhook(PortalWebhook):
         """Nothing is connected yet.
 
         Raises:
-            SettingInvalid: the address is not https (http on loopback), or the secret is malformed.
+            SettingInvalid: the address is not https (http on loopback), is not public (or, with `loopback`, not this
+                machine's), or a secret is malformed.
         """
         if portal.webhook is None or portal.secret is None:
             raise SettingInvalid("[portal] has no webhook")
         self._url = secure_url(portal.webhook, "[portal] webhook")
-        self._secret = WebhookSecret(portal.secret, "[portal] secret")
+        _require_allowed(urlsplit(self._url).hostname or "", loopback=portal.loopback)
+        self._secrets = [WebhookSecret(portal.secret, "[portal] secret")]
+        if portal.previous_secret is not None:
+            self._secrets.append(WebhookSecret(portal.previous_secret, "[portal] previous_secret"))
         self._http = http
         self._clock = clock
 
@@ -86,7 +91,24 @@ class StandardWebhook(PortalWebhook):
         The signed time is that of this attempt, as the specification asks: a portal refuses what was signed
         more than a few minutes ago, and a repeat may come hours after the event.
         """
-        await post(self._http, self._url, body, self._secret.headers(event_id, self._clock(), body))
+        signed = [secret.headers(event_id, self._clock(), body) for secret in self._secrets]
+        signatures = " ".join(each["webhook-signature"] for each in signed)
+        await post(self._http, self._url, body, {**signed[0], "webhook-signature": signatures})
+
+
+def _require_allowed(host: str, *, loopback: bool) -> None:
+    """Judge what is known before anything is looked up; names are judged at each connection (`PublicAddresses`)."""
+    if loopback and not is_loopback(host):
+        raise SettingInvalid("[portal] loopback is for a webhook on this machine only; take it out")
+    if not loopback and (is_loopback(host) or not _may_be_public(host)):
+        raise SettingInvalid("[portal] webhook: a public address is wanted; loopback = true is for development")
+
+
+def _may_be_public(host: str) -> bool:
+    try:
+        return is_public(host)
+    except ValueError:
+        return True  # a name
 
 
 def secure_url(address: str, setting: str) -> str:

@@ -62,6 +62,7 @@ FEED = Collection(
     (Index("of_patient", ("patient", "number"), unique=True), Index("by_time", ("day", "order"))),
     shard_key="patient",
 )
+WEBHOOKS = Collection("webhooks", (Index("by_due", ("tenant", "state", "due_at")),))
 FEED_ENDS = Collection("feed_ends")
 TICKETS = Collection("tickets", (Index("by_time", ("tenant", "at")),))
 ALERTS = Collection("alerts")
@@ -105,6 +106,7 @@ ALL = (
     HELD,
     OPENINGS,
     FEED,
+    WEBHOOKS,
     FEED_ENDS,
     TICKETS,
     ALERTS,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from messaging_service.application.codec import Outgoing, read_event
 from messaging_service.application.feed import Feed
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Clock, Envelope, PortalWebhook
+from messaging_service.application.send_webhooks import OwedWebhooks, event_id, webhook_body
 from messaging_service.application.threads import StoredThread, Threads
 from messaging_service.domain.errors import Deferred, MessageFault, WebhookDown
 from messaging_service.domain.events import (
@@ -38,12 +37,11 @@ Notified = (
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What the portal calls an event, and the field that says when; one that may happen again has that in its id."""
+    """What the portal calls an event, and the field that says when."""
 
     type: type[Notified]
     name: str
     when: str
-    again: bool = False
 
 
 _KINDS = {
@@ -53,14 +51,15 @@ _KINDS = {
         _Kind(MessageEscalated, "message.escalated", "escalated_at"),
         _Kind(MessageParked, "message.parked", "parked_at"),
         _Kind(ReplyReceived, "reply.received", "received_at"),
-        _Kind(ReplyChanged, "reply.changed", "changed_at", again=True),
-        _Kind(ReplyWithdrawn, "reply.withdrawn", "withdrawn_at", again=True),
+        _Kind(ReplyChanged, "reply.changed", "changed_at"),
+        _Kind(ReplyWithdrawn, "reply.withdrawn", "withdrawn_at"),
         _Kind(ReplyOverdue, "reply.overdue", "overdue_at"),
         _Kind(MessageHandled, "message.handled", "handled_at"),
     )
 }
 
 
+_SHUNNED_MS = 30_000
 _STORED_WITHIN_MS = 600_000
 """An event about a thread waits so long for the message that opens it; a message that was refused never comes."""
 
@@ -75,8 +74,11 @@ class Notify:
         threads: Threads,
         patients: Patients,
         feed: Feed,
+        owed: OwedWebhooks,
         clock: Clock,
     ) -> None:
+        self._owed = owed
+        self._shunned: dict[str, int] = {}
         self._webhooks = webhooks
         self._threads = threads
         self._patients = patients
@@ -84,21 +86,18 @@ class Notify:
         self._clock = clock
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
-        """Write the event to the patient's feed, and post it to the portal's webhook.
-
-        The webhook says `private` where the patient alone may be told.
+        """Write the event to the patient's feed and post it to the portal, or keep it for later if that is not taken.
 
         Raises:
             StoreDown: the feed cannot be written.
             Deferred: the message that opens the thread is not stored yet, so that whose it is is not known.
-            MessageFault: the portal does not take it now; the delay ladder tries again.
         """
         kind = _KINDS.get(envelope.kind)
         if kind is None:
             raise MessageFault("event_unknown", envelope.kind, final=True)
         event = read_event(envelope, kind.type)
         at: int = getattr(event, kind.when)
-        id = f"{kind.name}.{event.message}" + (f".{at}" if kind.again else "")
+        id = event_id(kind.name, event.message, at)
         thread = await self._thread(event, at)
         if thread is not None:
             await self._feed.add(
@@ -111,18 +110,21 @@ class Notify:
                 at=at,
                 now=self._clock(),
             )
-        webhook = self._webhooks.get(event.tenant)
-        if webhook is None:
-            return []
-        data: dict[str, str | bool] = {"message": event.message, "thread": event.thread}
-        if thread is None or thread.private is not False:  # not stored yet: not known to be anybody else's to see
-            data["private"] = True
-        body = msgspec.json.encode({"type": kind.name, "timestamp": at, "data": data})
-        try:
-            await webhook.post(id, body)
-        except WebhookDown as problem:
-            raise MessageFault("webhook", event.tenant) from problem
+        if event.tenant in self._webhooks:
+            await self._post(event.tenant, id, webhook_body(kind.name, at, event.message, event.thread, thread))
         return []
+
+    async def _post(self, tenant: str, id: str, body: bytes) -> None:
+        """A portal that was down a moment ago is not waited for again: its events are kept at once."""
+        attempts = 0
+        if self._clock() >= self._shunned.get(tenant, 0):
+            try:
+                await self._webhooks[tenant].post(id, body)
+            except WebhookDown:
+                self._shunned[tenant], attempts = self._clock() + _SHUNNED_MS, 1
+            else:
+                return
+        await self._owed.owe(tenant, id, body, attempts=attempts)
 
     async def _thread(self, event: Notified, at: int) -> StoredThread | None:
         thread = await self._threads.thread(event.thread)

@@ -13,6 +13,7 @@ from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.mllp import MllpPool
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
+from messaging_service.adapters.public_addresses import PublicAddresses
 from messaging_service.adapters.team_mail import TeamMail
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_anchors import Anchors
@@ -74,6 +75,7 @@ from messaging_service.application.remind import Remind
 from messaging_service.application.represent import Represent
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
+from messaging_service.application.send_webhooks import OwedWebhooks
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
 from messaging_service.application.verify_access_log import VerifyAccessLog
@@ -484,13 +486,27 @@ class Parts:
             threads=self.threads,
             patients=self.patients,
             feed=self.feed(),
+            owed=self.owed_webhooks(),
+            clock=self.clock,
+        )
+
+    def owed_webhooks(self) -> OwedWebhooks:
+        """What posts again what portals did not take."""
+        return OwedWebhooks(
+            webhooks=self.webhooks(),
+            store=self.store,
+            feed=self.feed(),
+            threads=self.threads,
+            alerts=self.alerts,
             clock=self.clock,
         )
 
     def webhooks(self) -> dict[str, PortalWebhook]:
         """The portals' webhooks, for the tenants that have one."""
+        public = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=PublicAddresses()))
+        self.closing.push_async_callback(public.close)
         return {
-            tenant.id: StandardWebhook(tenant.portal, self.http, self.clock)
+            tenant.id: StandardWebhook(tenant.portal, self.http if tenant.portal.loopback else public, self.clock)
             for tenant in self.tenants.values()
             if tenant.portal is not None and tenant.portal.webhook is not None
         }

@@ -23,6 +23,7 @@ from messaging_service.cli import (
     setting_up,
     tenants,
     watching,
+    webhooks,
 )
 from messaging_service.domain.errors import MessagingError
 
@@ -79,5 +80,6 @@ for module in (
     screening,
     identity,
     auditing,
+    webhooks,
 ):
     module.add_to(main)

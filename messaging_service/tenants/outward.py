@@ -58,11 +58,15 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\
 class Portal(Table, frozen=True, kw_only=True):
     """The portal's webhook (Standard Webhooks); `secret` is `whsec_…` or `file:PATH`.
 
-    `origins` are the sites, such as https://portal.hospital.example, whose pages may call the API (CORS).
+    `previous_secret` signs as well while the portal changes to a new one. The webhook goes to public addresses alone;
+    with `loopback`, for development, to this machine alone. `origins` are the sites, such as
+    https://portal.hospital.example, whose pages may call the API (CORS).
     """
 
     webhook: str | None = None
     secret: str | None = None
+    previous_secret: str | None = None
+    loopback: bool = False
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -293,7 +293,12 @@ def _shipped(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) 
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
     return {
         **tomllib.loads(toml),
-        "portal": {"webhook": f"{callee}/portal", "secret": SECRET, "origins": [f"https://portal.{tenant}.example"]},
+        "portal": {
+            "webhook": f"{callee}/portal",
+            "secret": SECRET,
+            "loopback": True,
+            "origins": [f"https://portal.{tenant}.example"],
+        },
     }
 
 

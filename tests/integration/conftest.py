@@ -26,7 +26,7 @@ from workers import runner, settling
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tenants"
 SECRET = "whsec_dGVzdHMtb25seS1zZWNyZXQtb2YtZXZlcnktd2ViaG9vaw=="
-PORTAL = Portal(webhook="http://127.0.0.1:9/events", secret=SECRET)
+PORTAL = Portal(webhook="http://127.0.0.1:9/events", secret=SECRET, loopback=True)
 ADDRESSES = {
     f"{tenant}_{name}": value
     for tenant in ("SPIJKENISSE", "SEIN")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from messaging_service.adapters import portal_webhook
 from messaging_service.adapters.portal_webhook import StandardWebhook, WebhookSecret, secure_url
+from messaging_service.adapters.public_addresses import PublicAddresses, is_public
 from messaging_service.domain.errors import SettingInvalid, WebhookDown
 from messaging_service.tenants import Portal
 
@@ -69,7 +71,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def webhook(url: str, http: aiohttp.ClientSession, now: int = AT) -> StandardWebhook:
-    return StandardWebhook(Portal(webhook=url, secret=SECRET), http, lambda: now)
+    portal = Portal(webhook=url, secret=SECRET, loopback="portal.example" not in url)
+    return StandardWebhook(portal, http, lambda: now)
 
 
 def test_signature_is_the_published_one() -> None:
@@ -214,3 +217,84 @@ async def test_the_secret_is_in_no_repr(http: aiohttp.ClientSession) -> None:
     """Neither the webhook nor its secret shows the key when printed."""
     secret = WebhookSecret(SECRET, "secret")
     assert "MfKQ" not in repr(secret) + repr(webhook("https://portal.example/", http))
+
+
+async def test_two_signatures_while_a_secret_changes(peer: Peer, http: aiohttp.ClientSession) -> None:
+    """The new secret and the one before both sign; a portal that knows either takes it."""
+    new = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    portal = Portal(webhook=peer.url, secret=new, previous_secret=SECRET, loopback=True)
+    await StandardWebhook(portal, http, lambda: AT).post("message.filed.1", BODY)
+    ((_, headers, _),) = peer.requests
+    each = [WebhookSecret(secret, "x").headers("message.filed.1", AT, BODY) for secret in (new, SECRET)]
+    assert headers["webhook-signature"] == " ".join(one["webhook-signature"] for one in each)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("::ffff:93.184.216.34", True),
+        *((address, False) for address in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")),
+        *((address, False) for address in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255", "::", "::1")),
+        *((address, False) for address in ("fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "2002:7f00:1::")),
+        *((address, False) for address in ("64:ff9b::10.0.0.1", "::ffff:10.0.0.1")),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    """Private, loopback, link-local, shared, multicast and unspecified ones are not, in whatever form."""
+    assert is_public(address) is public
+
+
+async def test_a_name_that_leads_inside(peer: Peer) -> None:
+    """A name that resolves to this machine is not connected to, although its webhook listens there."""
+    port = peer.url.rpartition(":")[2].partition("/")[0]
+    portal = Portal(webhook=f"https://localhost.localdomain:{port}/hook", secret=SECRET)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Leads("127.0.0.1"))) as http:
+        with pytest.raises(WebhookDown):
+            await StandardWebhook(portal, http, lambda: AT).post("message.filed.1", BODY)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Leads("93.184.216.34", "::1"))) as http:
+        with pytest.raises(WebhookDown):
+            await StandardWebhook(portal, http, lambda: AT).post("message.filed.1", BODY)
+    assert peer.requests == []
+
+
+class Leads(PublicAddresses):
+    """A name server that answers every name with these addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__()
+        self._system = self
+        self.addresses = addresses
+        self.asked = False
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+        """The addresses, judged as those of any other server are."""
+        if self.asked:
+            return [
+                {"hostname": host, "host": each, "port": port, "family": family, "proto": 0, "flags": 0}
+                for each in self.addresses
+            ]
+        self.asked = True
+        return await super().resolve(host, port, family)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("https://127.0.0.1/", False),
+        ("https://localhost/", False),
+        ("https://[::1]/", False),
+        ("https://10.0.0.1/", False),
+        ("https://169.254.169.254/", False),
+        ("https://portal.example/", True),
+        ("https://10.0.0.1/", True),
+    ],
+)
+async def test_inside_only_for_development(url: str, loopback: bool, http: aiohttp.ClientSession) -> None:
+    """Without `loopback` nothing inside may be called; with it nothing but this machine."""
+    with pytest.raises(SettingInvalid, match=r"\[portal\]"):
+        StandardWebhook(Portal(webhook=url, secret=SECRET, loopback=loopback), http, lambda: AT)

@@ -22,7 +22,7 @@ _FOR_TESTS: dict[str, Any] = {
     "terms": [],
     "epd": {"connect_timeout": 1.0, "ack_timeout": 1.5},
     "on_call": {"email": [ON_CALL_MAIL]},
-    "portal": {"webhook": "${PORTAL}", "secret": SECRET},
+    "portal": {"webhook": "${PORTAL}", "secret": SECRET, "loopback": True},
     "limits": {"messages_per_hour": 100_000, "requests_per_minute": 100_000},
 }
 _PARKS_WHAT_IS_UNKNOWN = {"epd": {"policy": {"on_unknown": "park"}}}
