@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from messaging_service.adapters.mllp_frames import MAX_FRAME, FrameBroken, framed
 from messaging_service.adapters.mllp_session import Session
+from messaging_service.application.ports import AtTurn
 from messaging_service.domain.errors import EpdDown
 from messaging_service.epd.acknowledgement import AckCode, AckUnknown, Unanswered, told_of
 from messaging_service.epd.commit import commit_to
@@ -43,9 +44,10 @@ class MllpClient:
         self._session: Session | None = None
         self._turn = asyncio.Lock()
 
-    async def exchange(self, frame: bytes, control_id: str) -> bytes:
+    async def exchange(self, frame: bytes, control_id: str, at_turn: AtTurn | None = None) -> bytes:
         """Send `frame` (without VT and FS CR) and return the raw acknowledgement whose MSA-2 is `control_id`.
 
+        `at_turn` runs when all before it are answered, before the first byte; what it raises goes to the caller.
         In enhanced mode that is the application acknowledgement; the commit, when no other came in time.
 
         Raises:
@@ -56,6 +58,8 @@ class MllpClient:
         sent = framed(frame)
         await self._turn.acquire()
         try:
+            if at_turn is not None:
+                await at_turn()
             session = self._session
             if session is None or not session.is_fit():
                 session = await self._ready()
@@ -158,10 +162,12 @@ class MllpPool:
         self._clients = clients
         self._urgent = urgent
 
-    async def exchange(self, frame: bytes, control_id: str, partition: str, urgent: bool) -> bytes:
+    async def exchange(
+        self, frame: bytes, control_id: str, partition: str, urgent: bool, at_turn: AtTurn | None = None
+    ) -> bytes:
         """As MllpClient.exchange, on the connection of `partition`, or at once on the urgent one."""
         client = self._urgent if urgent else self.connection_of(partition)
-        return await client.exchange(frame, control_id)
+        return await client.exchange(frame, control_id, at_turn)
 
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection; a connection that is busy is not waited for."""

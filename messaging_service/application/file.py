@@ -11,7 +11,7 @@ from messaging_service.application.alerts import Alerts
 from messaging_service.application.changes import Changes, StoredChange
 from messaging_service.application.codec import Outgoing, outgoing, read_event
 from messaging_service.application.compose import Compose
-from messaging_service.application.ports import Access, AccessLog, AccessPoint, Clock, Envelope, Epd, Meter
+from messaging_service.application.ports import Access, AccessLog, AccessPoint, AtTurn, Clock, Envelope, Epd, Meter
 from messaging_service.application.threads import StoredMessage, Threads, required
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, Deferred, EpdDown, MessageFault
@@ -115,11 +115,18 @@ class File:
         self._require_sendable(line, filing, now)
         frame = line.template.render(await self._compose(line.tenant, message, change, filing.control_id, now))
         await self._access_log.record(_access(message))
-        sending = await self._change(filing.sending(now))
+        sending = filing
+
+        async def write_down() -> None:
+            """At its connection's turn: while a message waits for that nothing of it is under way."""
+            nonlocal sending
+            sending = await self._change(filing.sending(self._clock()))
+
         try:
-            acknowledgement = await self._exchange(line, sending, frame, message)
+            acknowledgement = await self._exchange(line, filing.control_id, frame, message, write_down)
         except EpdDown:
-            await self._change(sending.unsent(filing))
+            if sending is not filing:
+                await self._change(sending.unsent(filing))
             raise
         except AckUnknown as problem:
             raise await self._unanswered(line, sending, attempt, problem.why) from problem
@@ -139,9 +146,11 @@ class File:
         if line.tenant.epd.policy.on_unknown == "park":
             raise MessageFault("ack-unknown", final=True)
 
-    async def _exchange(self, line: EpdLine, filing: Filing, frame: bytes, message: StoredMessage) -> Acknowledgement:
-        control_id, urgent = filing.attempts[-1].control_id, message.lane == Lane.URGENT
-        return parse_ack(await line.epd.exchange(frame, control_id, partition=message.patient, urgent=urgent))
+    async def _exchange(
+        self, line: EpdLine, control_id: str, frame: bytes, message: StoredMessage, at_turn: AtTurn
+    ) -> Acknowledgement:
+        partition, urgent = message.patient, message.lane == Lane.URGENT
+        return parse_ack(await line.epd.exchange(frame, control_id, partition, urgent, at_turn))
 
     async def _unanswered(self, line: EpdLine, filing: Filing, attempt: int, why: Unanswered) -> EpdDown | MessageFault:
         """What to raise: silence to one message is counted against it, silence to all is the EPD's fault."""

@@ -15,7 +15,7 @@ from messaging_service.application.changes import Changes
 from messaging_service.application.collections import ACCESS_LOG, FILINGS
 from messaging_service.application.compose import Compose
 from messaging_service.application.file import EpdLine, File
-from messaging_service.application.ports import Envelope
+from messaging_service.application.ports import AtTurn, Envelope
 from messaging_service.application.threads import StoredMessage
 from messaging_service.domain.errors import Deferred, EpdDown, MessageFault, StoreDown
 from messaging_service.domain.events import MessageFiled
@@ -54,7 +54,11 @@ class RecordingEpd:
         self.urgent: list[bool] = []
         self.meanwhile: Callable[[], object] | None = None
 
-    async def exchange(self, frame: bytes, control_id: str, partition: str, urgent: bool) -> bytes:
+    async def exchange(
+        self, frame: bytes, control_id: str, partition: str, urgent: bool, at_turn: AtTurn | None = None
+    ) -> bytes:
+        assert at_turn is not None
+        await at_turn()
         message = hl7.parse(frame.decode())
         assert str(message.segment("MSH")[10]) == control_id
         txa = message.segment("TXA")

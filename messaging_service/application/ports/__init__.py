@@ -7,6 +7,7 @@ from messaging_service.application.ports.access import Access, AccessLog, Access
 from messaging_service.application.ports.broker import Broker, Delivery, Depth, Envelope, QueueDeclaration, Topology
 from messaging_service.application.ports.outward import (
     Alarm,
+    AtTurn,
     CareTeams,
     Clock,
     Epd,
@@ -25,6 +26,7 @@ __all__ = [
     "AccessPoint",
     "Actor",
     "Alarm",
+    "AtTurn",
     "Broker",
     "CareTeams",
     "Clock",

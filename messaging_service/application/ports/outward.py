@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -10,15 +10,21 @@ from typing import Protocol
 Clock = Callable[[], int]
 """Now, in milliseconds since 1970 in UTC; injected, so that tests can move it."""
 
+AtTurn = Callable[[], Awaitable[None]]
+"""Runs when a message's turn on its connection has come, before its first byte."""
+
 
 class Epd(Protocol):
     """The connections to one tenant's EPD."""
 
-    async def exchange(self, frame: bytes, control_id: str, partition: str, urgent: bool) -> bytes:
+    async def exchange(
+        self, frame: bytes, control_id: str, partition: str, urgent: bool, at_turn: AtTurn | None = None
+    ) -> bytes:
         """Send one HL7 message and return the raw acknowledgement.
 
-        Messages of one `partition` keep their order. Raises EpdDown when nothing was sent, AckUnknown (in
-        `messaging_service.epd.acknowledgement`) when it was sent and no acknowledgement of it came in time.
+        Messages of one `partition` keep their order. What `at_turn` raises goes to the caller; nothing is sent then.
+        Raises EpdDown when nothing was sent, AckUnknown (in `messaging_service.epd.acknowledgement`) when it was sent
+        and no acknowledgement of it came in time.
         """
 
     async def probe(self) -> None:
