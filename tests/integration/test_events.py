@@ -45,9 +45,10 @@ def somebody(service: HttpService) -> str:
 
 
 def post(service: HttpService, token: str, **members: Any) -> str:
-    """The id of a message that was filed."""
+    """The id of a message that was filed, and told: the portal's webhook comes after the feed."""
     id = str(service.post({**SHORT, **members}, token=token).json["id"])
     service.filed(id, token=token)
+    until(lambda: any(path == "/portal" and id.encode() in body for path, _, body in service.webhooks))
     return id
 
 
@@ -256,6 +257,4 @@ async def test_who_is_blocked_is_told_nothing_more(service: HttpService, monkeyp
         names = {"tenant": "spijkenisse", "type": "message.filed", "message": id, "thread": id}
         told = parts.feed().add(str(patient), "x", **names, at=1, now=parts.clock())
         await asyncio.to_thread(service.run, told)
-        while (event := await stream.next()) is not None:
-            assert event[0] == "message.filed"
-            assert not event[1]["at"].startswith("1970")  # that of the message itself may have come before the report
+        assert await stream.next() is None
