@@ -39,6 +39,8 @@ log = structlog.get_logger()
 
 _HIGHEST_PORT = 65_535
 _DRAIN_SECONDS = 20.0
+_BACKLOG = 4_096
+"""Connections that wait to be taken: everybody whose gateway went away comes back within seconds."""
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -207,7 +209,7 @@ async def _listen(app: web.Application, settings: Settings, address: str, stop: 
     runner = GatewayRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls)
+        site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls, backlog=_BACKLOG)
         try:
             await site.start()
         except OSError as problem:
