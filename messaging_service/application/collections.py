@@ -69,7 +69,7 @@ ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
 JOURNAL = Collection("journal", (Index("by_state", ("state", "order")),))
 ACCESS_LOG = Collection(
-    "access_log",
+    "access_entries",
     (
         Index("of_patient", ("patient", "order")),
         Index("of_run", ("tenant", "run", "number")),

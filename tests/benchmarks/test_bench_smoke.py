@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.benchmarks.bench import Scale, run
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 
-_SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1, window=0.2, answers=(0.05,))
+_SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(0.05,))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ _SMALL = Scale(messages=96, rounds=1, filed=96, repeats=1, window=0.2, answers=(
             "e",
             ["EPD answers after 50 ms, 4 connections: filed", "EPD answers after 50 ms, 4 connections: filed / bare"],
         ),
-        ("f", ["ADT taken in over 4 connections", "receive, resident after 96"]),
+        ("f", ["ADT taken in over 4 connections", "receive, resident after 64"]),
         ("d", ["load the lexicon", "500 characters of plain Dutch", "2 kB of HTML"]),
     ],
 )

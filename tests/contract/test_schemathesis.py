@@ -1,6 +1,6 @@
 """The gateway held to its OpenAPI by schemathesis: generated requests, good and bad, with a token and without.
 
-By default the same requests every time, about a minute of them. MESSAGING_FUZZ_EXAMPLES=2000 tries that many other
+By default the same requests every time, about half a minute of them. MESSAGING_FUZZ_EXAMPLES=2000 tries that many other
 ones on each operation.
 """
 
@@ -30,12 +30,12 @@ CONFIG = {
 }
 api = schemathesis.openapi.from_path(CONTRACTS / "openapi.yaml", config=schemathesis.Config.from_dict(CONFIG))
 tried = settings(
-    max_examples=int(ASKED_FOR or 120),
+    max_examples=int(ASKED_FOR or 60),
     derandomize=ASKED_FOR is None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-tried_less = settings(tried, max_examples=int(ASKED_FOR or 30))
+tried_less = settings(tried, max_examples=int(ASKED_FOR or 15))
 
 
 @pytest.fixture(scope="module")

@@ -330,7 +330,7 @@ class Accounts(RuleBasedStateMachine):
 
 
 Accounts.TestCase.settings = settings(
-    max_examples=int(ASKED_FOR or 50),
+    max_examples=int(ASKED_FOR or 25),
     derandomize=ASKED_FOR is None,
     stateful_step_count=30,
     deadline=None,
