@@ -99,7 +99,7 @@ async def test_it_finishes_what_the_release_before_began(
             stop.set()
             await working
         bodies = [document.body for document in epd.inbox.values()]
-        assert sorted(bodies) == sorted(WAITING[sample.name])
+        assert sorted(bodies) == sorted([*WAITING[sample.name], URGENT])
         assert [document.count for document in epd.inbox.values()] == [1] * len(bodies)
         assert len(alarms) == 1
         assert (await parts.ledger().check()).lost == []
