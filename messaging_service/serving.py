@@ -16,7 +16,6 @@ from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.application.journal import Journal
 from messaging_service.application.logins import Logins
 from messaging_service.application.overview import Recent
-from messaging_service.application.read import Reader
 from messaging_service.application.submit import Submit
 from messaging_service.bootstrap import Parts
 from messaging_service.config import Settings
@@ -25,6 +24,7 @@ from messaging_service.domain.message import Step
 from messaging_service.gateway.app import build_app
 from messaging_service.gateway.connection import GatewayRunner
 from messaging_service.gateway.context import Context, Operations
+from messaging_service.gateway.cursors import Cursors
 from messaging_service.gateway.health import Checks, add_routes
 from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
@@ -92,18 +92,13 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         limit=take_one,
         clock=parts.clock,
     )
-    reader = Reader(
-        store=parts.store,
-        patients=parts.patients,
-        accounts=parts.accounts,
-        threads=parts.threads,
-        awaited=parts.awaited(),
-        keyring=parts.keyring,
-        access_log=parts.access_log,
-    )
+    reader = parts.reader()
     return Context(
         submit=submit,
         reader=reader,
+        converse=parts.converse(reader),
+        recipients=parts.recipients(),
+        cursors=Cursors(parts.keyring),
         break_glass=parts.break_glass(),
         alarms=parts.alarms(),
         tenants=parts.tenants,

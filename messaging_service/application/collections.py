@@ -21,9 +21,14 @@ RELATIONS = Collection("relations", (Index("of_patient", ("patient", "began_at")
 THREADS = Collection("threads", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 MESSAGES = Collection(
     "messages",
-    (Index("in_thread", ("thread", "place"), unique=True), Index("of_run", ("run", "number"))),
+    (
+        Index("in_thread", ("thread", "place"), unique=True),
+        Index("of_run", ("run", "number")),
+        Index("shown_in_thread", ("thread", "kind", "withdrawn_at", "place")),
+    ),
     shard_key="thread",
 )
+READS = Collection("reads", (Index("of_thread", ("thread", "reader")),), shard_key="thread")
 REPLY_VERSIONS = Collection("reply_versions", (Index("of_message", ("message", "order")),), shard_key="message")
 REPLACEMENTS = Collection("replacements")
 UNMATCHED = Collection("unmatched", (Index("by_state", ("state", "received_at")), Index("of_message", ("message",))))
@@ -92,6 +97,7 @@ ALL = (
     RELATIONS,
     THREADS,
     MESSAGES,
+    READS,
     REPLY_VERSIONS,
     REPLACEMENTS,
     UNMATCHED,

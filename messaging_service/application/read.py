@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from messaging_service.application.accounts import Accounts, Entry
 from messaging_service.application.awaited import Awaited
@@ -14,13 +13,15 @@ from messaging_service.application.codec import unpack
 from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import Access, AccessLog, DocumentStore
-from messaging_service.application.threads import REPLY, StoredMessage, StoredThread, Threads
+from messaging_service.application.reads import Reads
+from messaging_service.application.search import EVERYTHING, Search, Searching
+from messaging_service.application.threads import CARE_TEAM, REPLY, StoredMessage, StoredThread, Threads
 from messaging_service.application.visibility import sees
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.awaited import AwaitedReply
 from messaging_service.domain.clinician import Reply
 from messaging_service.domain.filing import Filing, FilingState
-from messaging_service.domain.message import Author, Lane, State, Submission
+from messaging_service.domain.message import Lane, State, Submission
 from messaging_service.domain.refusals import Forbidden, NotFound
 
 _STATES = {
@@ -34,7 +35,7 @@ _STATES = {
 }
 _STATES_BEFORE = {"parked": State.PARKED, "closed": State.CLOSED}
 """Of a message that is not stored, by what became of it at the persist step."""
-_MESSAGES_SHOWN = 200
+MESSAGES_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class MessageView:
     """A message as the patient sees it. Times in milliseconds.
 
     One of `submission` and `reply` is there, but neither before a submission is persisted.
-    `awaited` is the clock of a submission's answer.
+    `awaited` is the clock of a submission's answer. `read_by_team` only where the hospital tells.
     """
 
     id: str
@@ -54,11 +55,15 @@ class MessageView:
     submission: Submission | None = None
     reply: Reply | None = None
     awaited: AwaitedReply | None = None
+    read_by_team: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """A thread with its messages in order; in a list of threads with its last one."""
+    """A thread with its messages in order; in a list of threads with its last one.
+
+    `unread` replies; `next` is the place after which more messages are, 0: none.
+    """
 
     id: str
     state: str
@@ -66,6 +71,18 @@ class ThreadView:
     order: str
     messages: tuple[MessageView, ...]
     private: bool = False
+    unread: int = 0
+    next: int = 0
+    closed_by: str = ""
+    closed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPage:
+    """A page of a list of threads; `next` is the `order` to go on below, "" at the end."""
+
+    threads: list[ThreadView]
+    next: str
 
 
 class Reader:
@@ -78,6 +95,7 @@ class Reader:
         patients: Patients,
         accounts: Accounts,
         threads: Threads,
+        reads: Reads,
         awaited: Awaited,
         keyring: Keyring,
         access_log: AccessLog,
@@ -86,6 +104,8 @@ class Reader:
         self._patients = patients
         self._accounts = accounts
         self._threads = threads
+        self._reads = reads
+        self._searching = Searching(threads=threads, patients=patients)
         self._awaited = awaited
         self._keyring = keyring
         self._access_log = access_log
@@ -107,8 +127,8 @@ class Reader:
         await self._log(reader, stored.patient, "message", id)
         return shown[0]
 
-    async def thread(self, reader: Writer, id: str) -> ThreadView:
-        """One thread with its messages in order.
+    async def thread(self, reader: Writer, id: str, *, above: int = 0, limit: int = MESSAGES_SHOWN) -> ThreadView:
+        """One thread with its messages in order, from the place after `above`.
 
         Raises:
             NotFound: it is not this patient's, or there is none.
@@ -123,23 +143,47 @@ class Reader:
         if stored is None:
             raise NotFound  # a message in another thread opens none of its own
         records = await self._records(reader, entry, stored)
-        messages = await self._threads.messages_in(id, limit=_MESSAGES_SHOWN)
+        messages = await self._threads.messages_in(id, above=above, limit=limit + 1)
+        more, messages = len(messages) > limit, messages[:limit]
         shown = await self.views(records, messages)
-        if messages and not shown:
+        if messages and not shown and not more and not above:
             raise NotFound  # a clinician began it for somebody else, and withdrew that
+        shown = await self._with_receipts(reader, {message.id: message.place for message in messages}, shown)
+        unread = await self._reads.unread([id], self._actor(reader), records)
         await self._log(reader, stored.patient, "thread", id)
-        return ThreadView(id, stored.state, stored.opened_at, stored.order, tuple(shown), stored.private is not False)
+        view = _thread_view(stored, tuple(shown), unread[id])
+        return replace(view, next=messages[-1].place if more else 0)
 
     async def threads(self, reader: Writer, *, below: str | None, limit: int) -> list[ThreadView]:
-        """The patient's threads, newest first, each with its last message; without one where all are withdrawn."""
+        """The same for all there is."""
+        return (await self.search(reader, EVERYTHING, below=below, limit=limit)).threads
+
+    async def search(self, reader: Writer, search: Search, *, below: str | None, limit: int) -> ThreadPage:
+        """The patient's threads, newest first, each with its last message; without one where all are withdrawn.
+
+        A page may hold fewer than asked for although there are more: `next` alone says that it is the last.
+        """
         entry = await self._enter(reader)
         records = await self._patients.members(entry.patient)
-        found = await self._visible(entry.author, records, below, limit)
-        last = await self._threads.last_messages([thread.id for thread in found])
+        page = await self._searching(entry.author, records, search, below=below, limit=limit)
+        found = page.threads
+        ids = [thread.id for thread in found]
+        last, unread = await asyncio.gather(
+            self._threads.last_messages(ids), self._reads.unread(ids, self._actor(reader), records)
+        )
         views = {view.thread: view for view in await self.views(records, last)}
         for id in records:
             await self._log(reader, id, "threads", "")
-        return [_thread_view(thread, views.get(thread.id)) for thread in found]
+        shown = {id: (views[id],) if id in views else () for id in ids}
+        return ThreadPage([_thread_view(thread, shown[thread.id], unread[thread.id]) for thread in found], page.next)
+
+    async def own_thread(self, reader: Writer, id: str) -> tuple[Entry, StoredThread, Sequence[str]]:
+        """A stored thread of the reader's, who was let in, and to which records. Raises NotFound, and as `enter`."""
+        entry = await self._enter(reader)
+        stored = await self._threads.thread(id)
+        if stored is None:
+            raise NotFound
+        return entry, stored, await self._records(reader, entry, stored)
 
     async def set_private(self, reader: Writer, id: str, private: bool) -> None:
         """Hide a thread from whoever acts for the patient, or show it again; the patient's own to say.
@@ -151,12 +195,22 @@ class Reader:
         entry = await self._enter(reader)
         if entry.author.role != PATIENT:
             raise Forbidden("a thread is private to the patient")
-        stored = await self._threads.thread(id)
-        if stored is None:
-            raise NotFound
-        await self._records(reader, entry, stored)
+        _, stored, _ = await self.own_thread(reader, id)
         await self._threads.set_private(id, private)
         await self._log(reader, stored.patient, "thread", id, "update")
+
+    def _actor(self, reader: Writer) -> str:
+        return self._accounts.actor(reader.tenant.id, reader.author.subject)
+
+    async def _with_receipts(
+        self, reader: Writer, places: Mapping[str, int], views: list[MessageView]
+    ) -> list[MessageView]:
+        """The messages of one thread, marked with what its care team read, where the hospital shows that."""
+        if not views or not reader.tenant.receipts.of_care_team:
+            return views
+        thread = views[0].thread
+        read = (await self._reads.places([thread], CARE_TEAM)).get(thread, 0)
+        return [replace(view, read_by_team=view.reply is None and places[view.id] <= read) for view in views]
 
     async def _enter(self, reader: Writer) -> Entry:
         return await self._accounts.enter(reader, writing=False)
@@ -184,20 +238,6 @@ class Reader:
             raise NotFound
         return records
 
-    async def _visible(
-        self, author: Author, records: Sequence[str], below: str | None, limit: int
-    ) -> list[StoredThread]:
-        """Newest first, as many as are asked for, with those left out that the author does not see."""
-        found: list[StoredThread] = []
-        while len(found) < limit:
-            every = [await self._threads.threads_of(id, below=below, limit=limit) for id in records]
-            page = sorted(chain.from_iterable(every), key=lambda thread: thread.order, reverse=True)[:limit]
-            found += [thread for thread in page if sees(author, records, thread)]
-            if len(page) < limit:
-                break
-            below = page[-1].order
-        return found[:limit]
-
     async def views(self, records: Sequence[str], messages: Sequence[StoredMessage]) -> list[MessageView]:
         """Of these messages those that are shown: not withdrawn, and of the reader's records."""
         shown = [message for message in messages if not message.withdrawn_at and message.patient in records]
@@ -219,9 +259,18 @@ def state_of(filing: Filing | None) -> State:
     return _STATES[filing.state] if filing else State.PERSISTED
 
 
-def _thread_view(thread: StoredThread, last: MessageView | None) -> ThreadView:
-    shown = (last,) if last else ()
-    return ThreadView(thread.id, thread.state, thread.opened_at, thread.order, shown, thread.private is not False)
+def _thread_view(thread: StoredThread, shown: tuple[MessageView, ...], unread: int) -> ThreadView:
+    return ThreadView(
+        id=thread.id,
+        state=thread.state,
+        opened_at=thread.opened_at,
+        order=thread.order,
+        messages=shown,
+        private=thread.private is not False,
+        unread=unread,
+        closed_by=thread.closed_by,
+        closed_at=thread.closed_at,
+    )
 
 
 def _view(patient: Patient, message: StoredMessage, filing: Filing | None, awaited: AwaitedReply | None) -> MessageView:

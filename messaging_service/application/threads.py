@@ -12,8 +12,11 @@ from messaging_service.application.ports import DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import TAKEN_STATES, Filing, FilingState
 from messaging_service.domain.message import Step
+from messaging_service.domain.refusals import NotFound, ThreadClosed
 
 SUBMISSION, REPLY = "submission", "reply"
+OPEN, CLOSED = "open", "closed"
+CARE_TEAM = "care_team"
 _PLACE_TRIES = 64
 """Each round of a race has one winner, so that this many workers may meet over one thread or filing."""
 
@@ -24,6 +27,7 @@ class StoredThread:
 
     `private`: to the patient; nobody who acts for the patient sees it (`application/visibility.py`). None until the
     message that opens it is stored, when another came first: hidden until then.
+    `closed_by` is the role that closed it, or care_team.
     """
 
     id: str
@@ -31,16 +35,18 @@ class StoredThread:
     patient: str
     opened_at: int
     order: str
-    state: str = "open"
+    state: str = OPEN
     version: int = 1
     private: bool | None = False
+    closed_by: str = ""
+    closed_at: int = 0
 
     @classmethod
     def opened(
         cls, id: str, tenant: str, patient: str, opened_at: int, *, private: bool | None = False
     ) -> StoredThread:
         """A thread that begins. `order` sorts by time and is never the same twice: lists page by it."""
-        return cls(id, tenant, patient, opened_at, f"{opened_at:015}.{id}", private=private)
+        return cls(id, tenant, patient, opened_at, f"{order_from(opened_at)}.{id}", private=private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +107,38 @@ class Threads:
                 return
         raise Conflict(f"thread {id}")
 
+    async def set_state_of_thread(self, id: str, state: str, by: str, at: int) -> StoredThread:
+        """Close a thread or open it again; a repeat changes nothing. The thread as it is then.
+
+        Raises:
+            NotFound: there is none.
+            ThreadClosed: the care team closed it, and alone opens it again.
+            Conflict: others changed it again and again.
+        """
+        for _ in range(_PLACE_TRIES):
+            thread = await self.thread(id)
+            if thread is None:
+                raise NotFound
+            if thread.state == state:
+                return thread
+            if state == OPEN and thread.closed_by == CARE_TEAM != by:
+                raise ThreadClosed
+            closed_by, closed_at = (by, at) if state == CLOSED else ("", 0)
+            changed = replace(thread, state=state, closed_by=closed_by, closed_at=closed_at)
+            if await self._store.replace(THREADS, to_document(changed)):
+                return changed
+        raise Conflict(f"thread {id}")
+
     async def opener_is_parked(self, id: str) -> bool:
         """Whether the message that opens that thread was given up before it was stored; a reply then goes on."""
         return await self._store.get(PARKED, f"{id}.{Step.PERSIST}") is not None
 
-    async def threads_of(self, patient: str, *, below: str | None, limit: int) -> list[StoredThread]:
-        """A patient's threads, newest first, from the one after the `order` in `below`."""
+    async def threads_of(
+        self, patient: str, *, above: str | None = None, below: str | None, limit: int
+    ) -> list[StoredThread]:
+        """A patient's threads, newest first, from the one after the `order` in `below` to the one before `above`."""
         found = await self._store.find(
-            THREADS, "of_patient", {"patient": patient}, below=below, descending=True, limit=limit
+            THREADS, "of_patient", {"patient": patient}, above=above, below=below, descending=True, limit=limit
         )
         return [from_document(document, StoredThread) for document in found]
 
@@ -125,6 +155,12 @@ class Threads:
     async def messages_in(self, thread: str, *, above: int = 0, limit: int = 200) -> list[StoredMessage]:
         """The thread's messages in their order, from the place after `above`."""
         found = await self._store.find(MESSAGES, "in_thread", {"thread": thread}, above=above, limit=limit)
+        return [from_document(document, StoredMessage) for document in found]
+
+    async def replies_shown(self, thread: str, *, above: int, limit: int) -> list[StoredMessage]:
+        """The clinicians' replies that are shown in the thread, from the place after `above`."""
+        shown = {"thread": thread, "kind": REPLY, "withdrawn_at": 0}
+        found = await self._store.find(MESSAGES, "shown_in_thread", shown, above=above, limit=limit)
         return [from_document(document, StoredMessage) for document in found]
 
     async def last_messages(self, threads: Sequence[str]) -> list[StoredMessage]:
@@ -230,3 +266,8 @@ def required(message: StoredMessage | None) -> StoredMessage:
     if message is None:
         raise MessageFault("not_in_store", final=True)
     return message
+
+
+def order_from(at: int) -> str:
+    """Below the `order` of every thread opened at or after this time, and above that of every one before."""
+    return f"{at:015}"

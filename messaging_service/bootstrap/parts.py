@@ -30,6 +30,7 @@ from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.changes import Changes
 from messaging_service.application.climb import Climb
 from messaging_service.application.close_accounts import CloseAccounts
+from messaging_service.application.converse import Converse
 from messaging_service.application.correct import Correct
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
@@ -64,9 +65,11 @@ from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.read import Reader
 from messaging_service.application.read_access_log import ReadAccessLog
+from messaging_service.application.reads import Reads
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
 from messaging_service.application.receive_status import HandledInEpd
+from messaging_service.application.recipients import Recipients
 from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.rehearsals import Rehearsals, WatchRehearsals
 from messaging_service.application.rehearse import Rehearse
@@ -187,6 +190,35 @@ class Parts:
     def awaited(self) -> Awaited:
         """The clocks of awaited answers."""
         return Awaited(store=self.store, threads=self.threads, calendars=self.calendars, clock=self.clock)
+
+    def reader(self) -> Reader:
+        """What shows patients their own messages."""
+        return Reader(
+            store=self.store,
+            patients=self.patients,
+            accounts=self.accounts,
+            threads=self.threads,
+            reads=Reads(self.store, self.threads),
+            awaited=self.awaited(),
+            keyring=self.keyring,
+            access_log=self.access_log,
+        )
+
+    def converse(self, reader: Reader) -> Converse:
+        """What is done with a thread besides writing in it."""
+        return Converse(
+            reader=reader,
+            accounts=self.accounts,
+            threads=self.threads,
+            reads=Reads(self.store, self.threads),
+            keyring=self.keyring,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def recipients(self) -> Recipients:
+        """What says to whom a patient may write."""
+        return Recipients(accounts=self.accounts, patients=self.patients, relations=self.relations, clock=self.clock)
 
     def mark_handled(self) -> MarkHandled:
         """What stops a clock where there is no written answer."""

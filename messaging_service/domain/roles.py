@@ -30,6 +30,7 @@ class Scope(StrEnum):
     CHANGE_PERSONAL_DATA = "personal-data:change"
     MANAGE_CARE_TEAMS = "care-teams:manage"
     HANDLE_MESSAGES = "messages:handle"
+    CLOSE_THREADS = "threads:close"
     ACKNOWLEDGE_ALARMS = "alarms:acknowledge"
     OPEN_ALARMS = "alarms:open"
     READ_OPERATIONS = "operations:read"
@@ -44,7 +45,7 @@ SCOPES_OF: Mapping[Role, frozenset[Scope]] = {
     ),
     Role.COORDINATOR: frozenset((Scope.READ_ACCOUNTS, Scope.REGISTER_REPRESENTATIVES, Scope.CONFIRM_REPRESENTATIVES)),
     Role.MODERATOR: frozenset((Scope.READ_ACCOUNTS, Scope.BLOCK_ACCOUNTS)),
-    Role.CARE_TEAM_LEAD: frozenset((Scope.MANAGE_CARE_TEAMS, Scope.HANDLE_MESSAGES)),
+    Role.CARE_TEAM_LEAD: frozenset((Scope.MANAGE_CARE_TEAMS, Scope.HANDLE_MESSAGES, Scope.CLOSE_THREADS)),
     Role.ON_CALL: frozenset((Scope.OPEN_ALARMS, Scope.ACKNOWLEDGE_ALARMS)),
     Role.OPS: frozenset((Scope.READ_OPERATIONS, Scope.MEND_OPERATIONS)),
     Role.AUDITOR: frozenset((Scope.READ_ACCESS_LOG, Scope.COUNT_LOGINS)),

@@ -14,6 +14,7 @@ from messaging_service.gateway import (
     accounts,
     acknowledging,
     alarms,
+    care_team_threads,
     events,
     export,
     handling,
@@ -24,6 +25,7 @@ from messaging_service.gateway import (
     notices,
     operations,
     ops_page,
+    recipients,
     terms,
     threads,
 )
@@ -48,6 +50,8 @@ def build_app(context: Context) -> web.Application:
     for resource in (
         messages,
         threads,
+        care_team_threads,
+        recipients,
         notices,
         terms,
         account,

@@ -17,6 +17,7 @@ from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
+from messaging_service.application.converse import Converse
 from messaging_service.application.event_tickets import EventTickets
 from messaging_service.application.export import Export
 from messaging_service.application.follow import Follow, Signs
@@ -28,11 +29,13 @@ from messaging_service.application.overview import Recent
 from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
 from messaging_service.application.read_access_log import ReadAccessLog
+from messaging_service.application.recipients import Recipients
 from messaging_service.application.represent import Represent
 from messaging_service.application.samples import Samples
 from messaging_service.application.submit import Submit
 from messaging_service.domain.refusals import Forbidden, NotFound, Unauthenticated
 from messaging_service.domain.roles import Scope
+from messaging_service.gateway.cursors import Cursors
 from messaging_service.gateway.health import Checks
 from messaging_service.gateway.limits import RateLimit
 from messaging_service.tenants import Tenant
@@ -61,6 +64,9 @@ class Context:
 
     submit: Submit
     reader: Reader
+    converse: Converse
+    recipients: Recipients
+    cursors: Cursors
     break_glass: BreakGlass
     alarms: Alarms
     mark_handled: MarkHandled

@@ -123,6 +123,8 @@ def message_json(view: MessageView, writer: Writer, language: str) -> dict[str, 
     }
     if view.filed_at:
         members["filed_at"] = instant(view.filed_at)
+    if view.read_by_team:
+        members["read_by_care_team"] = True
     if is_urgent(view):
         members["notice"] = notice_json(_lasting_notice(submission, writer))
     return members

@@ -7,6 +7,7 @@ from messaging_service.tenants.epd import Epd, Listener
 from messaging_service.tenants.identity import Assurance, Identity, Issuer, StaffIssuer
 from messaging_service.tenants.limits import Due, Limits
 from messaging_service.tenants.outward import OnCall, Portal, Rung
+from messaging_service.tenants.receipts import Receipts
 from messaging_service.tenants.tables import Code
 from messaging_service.tenants.tenant import Tenant
 
@@ -25,6 +26,7 @@ __all__ = [
     "Listener",
     "OnCall",
     "Portal",
+    "Receipts",
     "ReplyTarget",
     "RepresentativeRules",
     "Routing",

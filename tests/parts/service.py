@@ -20,11 +20,14 @@ from messaging_service.application.awaited import Awaited
 from messaging_service.application.change_accounts import ChangeAccounts
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
+from messaging_service.application.converse import Converse
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
 from messaging_service.application.ports import Actor, Alarm, Document, Envelope
 from messaging_service.application.read import Reader
+from messaging_service.application.reads import Reads
+from messaging_service.application.recipients import Recipients
 from messaging_service.application.relations import Relations
 from messaging_service.application.represent import Represent
 from messaging_service.application.threads import StoredMessage, Threads
@@ -171,9 +174,22 @@ class Service:
             patients=self.patients,
             accounts=self.accounts,
             threads=self.threads,
+            reads=Reads(store, self.threads),
             awaited=self.awaited,
             keyring=keyring,
             access_log=self.access_log,
+        )
+        self.converse = Converse(
+            reader=self.reader,
+            accounts=self.accounts,
+            threads=self.threads,
+            reads=Reads(store, self.threads),
+            keyring=keyring,
+            access_log=self.access_log,
+            clock=clock,
+        )
+        self.recipients = Recipients(
+            accounts=self.accounts, patients=self.patients, relations=self.relations, clock=clock
         )
         self.close_accounts = CloseAccounts(
             tenants=self.tenants, store=store, accounts=self.accounts, change=self.change_accounts, clock=clock
