@@ -112,11 +112,13 @@ def test_article_3_2_no_prohibited_material(smc: Hospital) -> None:
 
 
 def test_article_3_4_within_a_treatment_relation(smc: Hospital) -> None:
-    """Who was never treated here is refused and told to call; once the EPD tells of a visit it is filed."""
-    number = smc.number()
+    """Who was never treated here is refused, an urgent one with alarm; once the EPD tells of a visit it is filed."""
+    number, before = smc.number(), smc.alarms()
     patient = smc.patient(number)
     patient.accept()
-    assert kind(patient.write()) == "no-treatment-relation"
+    refused, urgent = patient.write(), patient.write(URGENT)
+    assert (kind(refused), refused.status) == (kind(urgent), urgent.status) == ("no-treatment-relation", 403)
+    until(lambda: smc.alarms() == before + 1)
     smc.epd_tells("A01", number, "20270301110000+0100")
     assert patient.filed(patient.write())["care_team"] == "cardiology"
 
