@@ -1,6 +1,6 @@
 """The whole service on loopback, in a thread of its own: gateway, workers, sandbox EPD, and who it calls.
 
-Its lexicon is two rules, so that tests know which text is urgent and which is prohibited whatever the shipped one
+Its lexicon is a few rules, so that tests know which text is urgent and which is prohibited whatever the shipped one
 says. It keeps every envelope it published and every webhook it posted.
 """
 
@@ -45,6 +45,8 @@ id = "contract"
 parts = ["{word}"]
 """
 URGENT = "noodproefwoord"
+ALONE = {"suicidality": "wanhoopproefwoord", "domestic_violence": "thuisproefwoord"}
+"""Words of the topics that are told to nobody but the writer."""
 PROHIBITED = "verbodenproefwoord"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LIMITED = 5
@@ -235,6 +237,8 @@ def _lexicon(folder: Path) -> Iterator[None]:
     language = folder / "nl"
     language.mkdir(parents=True)
     language.joinpath("urgency.toml").write_text(LEXICON.format(kind="urgency", topic="cardiac", word=URGENT))
+    for topic, word in ALONE.items():
+        language.joinpath(f"{topic}.toml").write_text(LEXICON.format(kind="urgency", topic=topic, word=word))
     language.joinpath("abuse.toml").write_text(LEXICON.format(kind="prohibited", topic="threatening", word=PROHIBITED))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("messaging_service.screening.screener.packaged_folder", lambda: folder)

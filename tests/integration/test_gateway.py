@@ -14,7 +14,17 @@ from messaging_service.application.collections import ALARMS
 from messaging_service.application.ports import Envelope
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueRefused, StoreDown
 from messaging_service.domain.message import Identifier
-from tests.contract.http_service import LIMITED, PROHIBITED, SHORT, URGENT, Answer, HttpService, http_service, until
+from tests.contract.http_service import (
+    ALONE,
+    LIMITED,
+    PROHIBITED,
+    SHORT,
+    URGENT,
+    Answer,
+    HttpService,
+    http_service,
+    until,
+)
 from tests.integration.held_answers import (
     DESCRIPTION,
     MESSAGE,
@@ -56,6 +66,19 @@ def test_urgent(service: HttpService) -> None:
     assert "Bel nu 112".lower() in answer.json["notice"]["text"].lower()
     filed = DESCRIPTION.hold("GET", MESSAGE, service.filed(answer.json["id"]))
     assert filed.json["notice"] == answer.json["notice"]
+
+
+@pytest.mark.parametrize(("topic", "number"), [("domestic_violence", "0800-2000"), ("suicidality", "0800-0113")])
+def test_what_is_the_writers_alone(service: HttpService, topic: str, number: str) -> None:
+    """Veilig Thuis and 113 are told to the writer, once; message and thread, which others can read, name 112 alone."""
+    answer = posted(service, {**SHORT, "body": ALONE[topic]})
+    assert number in answer.json["notice"]["text"]
+    filed = DESCRIPTION.hold("GET", MESSAGE, service.filed(answer.json["id"]))
+    assert filed.json["notice"]["telephone"] == ["112"]
+    thread = got(service, f"/v1/threads/{answer.json['thread']}", THREAD)
+    for read in (filed, thread):
+        assert number not in json.dumps(read.json)
+        assert topic not in json.dumps(read.json)
 
 
 def test_parked(service: HttpService) -> None:
