@@ -17,7 +17,7 @@ from pathlib import Path
 from messaging_service.application.codec import outgoing, to_document
 from messaging_service.application.collections import FILINGS, MESSAGES
 from messaging_service.application.threads import StoredMessage
-from messaging_service.application.topology import file_queue
+from messaging_service.application.topology import PARK_DEAD, file_queue
 from messaging_service.domain.events import MessagePersisted
 from messaging_service.domain.filing import Filing, FilingState
 from messaging_service.domain.message import Lane
@@ -63,11 +63,11 @@ async def fill(service: HttpService, messages: int, queued: int) -> None:
 
 
 async def enqueue(service: HttpService, number: int) -> None:
-    """One that waits in the file queue."""
+    """One that nobody takes: in the queue that has no worker."""
     id = f"{number:026}"
     event = MessagePersisted(id, TENANT, id, Lane.NORMAL, service.parts.clock())
     follows = outgoing(file_queue(TENANT, Lane.NORMAL), event)
-    await service.parts.broker.publish(follows.queue, follows.envelope)
+    await service.parts.broker.publish(PARK_DEAD, follows.envelope)
 
 
 async def enqueue_all(service: HttpService, messages: int, queued: int) -> None:
