@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 CLOSE_ACCOUNTS = "close_accounts"
 END_QUIET_CARE = "end_quiet_care"
-FORGET_RECEIVED = "forget_received"
 FORGET_EVENTS = "forget_events"
+RETAIN = "retain"
 REMIND = "remind"
 SEND_WEBHOOKS = "send_webhooks"
 WATCH_LEDGER = "watch_ledger"
@@ -25,8 +25,8 @@ SECONDS_BETWEEN = 60.0
 _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
     END_QUIET_CARE: lambda parts: parts.end_quiet_care(),
-    FORGET_RECEIVED: lambda parts: parts.forget_received(),
     FORGET_EVENTS: lambda parts: parts.forget_events(),
+    RETAIN: lambda parts: parts.retain(),
     REMIND: lambda parts: parts.remind(),
     SEND_WEBHOOKS: lambda parts: parts.owed_webhooks(),
     CLIMB_ALARMS: lambda parts: parts.climb(),

@@ -9,12 +9,11 @@ from functools import partial
 from messaging_service.application.accounts import Accounts, Private
 from messaging_service.application.change_accounts import THE_CLOCK, ChangeAccounts
 from messaging_service.application.collections import ACCOUNTS
+from messaging_service.application.due_pages import due_pages
 from messaging_service.application.ports import Clock, DocumentStore
 from messaging_service.domain import account as accounts
 from messaging_service.domain.account import Account, AccountState
 from messaging_service.tenants import Tenant
-
-_PAGE = 100
 
 
 class CloseAccounts:
@@ -44,14 +43,9 @@ class CloseAccounts:
 
     async def _close_due(self, tenant: Tenant) -> int:
         before, number = accounts.due_before(tenant.account_rules, self._clock()), 0
-        while due := await self._store.find(
-            ACCOUNTS, "by_end", {"tenant": tenant.id}, above=0, below=before, limit=_PAGE
-        ):
-            views = [await self._change(tenant, document["id"], _unchanged, THE_CLOCK) for document in due]
-            closed = sum(view.state is AccountState.CLOSED for view in views)
-            number += closed
-            if not closed:
-                break
+        async for page in due_pages(self._store, ACCOUNTS, "by_end", {"tenant": tenant.id}, above=0, below=before):
+            views = [await self._change(tenant, document["id"], _unchanged, THE_CLOCK) for document in page]
+            number += sum(view.state is AccountState.CLOSED for view in views)
         return number
 
     async def care_changed(self, tenant: Tenant, patient: str) -> None:

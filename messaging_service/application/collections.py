@@ -16,7 +16,9 @@ CARE = Collection(
 )
 CARE_EVENTS = Collection("care_events", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 ACCOUNTS = Collection("accounts", (Index("by_end", ("tenant", "care_over_at")),))
-ACCEPTANCES = Collection("acceptances", (Index("of_patient", ("patient", "at")),), shard_key="patient")
+ACCEPTANCES = Collection(
+    "acceptances", (Index("of_patient", ("patient", "at")), Index("by_time", ("tenant", "at"))), shard_key="patient"
+)
 RELATIONS = Collection("relations", (Index("of_patient", ("patient", "began_at")),), shard_key="patient")
 THREADS = Collection("threads", (Index("of_patient", ("patient", "order")),), shard_key="patient")
 MESSAGES = Collection(
@@ -25,13 +27,21 @@ MESSAGES = Collection(
         Index("in_thread", ("thread", "place"), unique=True),
         Index("of_run", ("run", "number")),
         Index("shown_in_thread", ("thread", "kind", "withdrawn_at", "place")),
+        Index("by_time", ("tenant", "kind", "accepted_at")),
     ),
     shard_key="thread",
 )
 READS = Collection("reads", (Index("of_thread", ("thread", "reader")),), shard_key="thread")
 REPLY_VERSIONS = Collection("reply_versions", (Index("of_message", ("message", "order")),), shard_key="message")
 REPLACEMENTS = Collection("replacements")
-UNMATCHED = Collection("unmatched", (Index("by_state", ("state", "received_at")), Index("of_message", ("message",))))
+UNMATCHED = Collection(
+    "unmatched",
+    (
+        Index("by_state", ("state", "received_at")),
+        Index("of_message", ("message",)),
+        Index("by_tenant", ("tenant", "state", "received_at")),
+    ),
+)
 RECEIVED = Collection("received", (Index("by_time", ("tenant", "at")),))
 FILINGS = Collection(
     "filings",
@@ -53,12 +63,18 @@ AWAITED = Collection(
 )
 CHANGES = Collection("changes", (Index("of_message", ("message", "number")),), shard_key="message")
 PARKED = Collection(
-    "parked", (Index("by_state", ("state", "order")), Index("by_kind", ("tenant", "state", "step", "reason", "order")))
+    "parked",
+    (
+        Index("by_state", ("state", "order")),
+        Index("by_kind", ("tenant", "state", "step", "reason", "order")),
+        Index("of_identifier", ("identifier",)),
+        Index("by_time", ("tenant", "state", "order")),
+    ),
 )
 ALARMS = Collection("alarms", (Index("of_tenant", ("tenant", "state", "raised_at")),))
 KEY_SETS = Collection("key_sets")
 LOGINS = Collection("logins", (Index("by_day", ("tenant", "day", "kind")),))
-HELD = Collection("held", (Index("by_time", ("tenant", "at")),))
+HELD = Collection("held", (Index("by_time", ("tenant", "at")), Index("of_identifier", ("identifier",))))
 OPENINGS = Collection(
     "openings", (Index("of_message", ("message", "at")), Index("by_time", ("tenant", "at"))), shard_key="message"
 )

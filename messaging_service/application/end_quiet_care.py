@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.collections import CARE
+from messaging_service.application.due_pages import due_pages
 from messaging_service.application.ports import Clock, Document, DocumentStore
 from messaging_service.application.relations import Relations
 from messaging_service.tenants import Tenant
 
-_PAGE = 100
 _DAY_MS = 86_400_000
 
 
@@ -38,10 +38,9 @@ class EndQuietCare:
 
     async def _look(self, tenant: Tenant) -> int:
         before, ended = self._clock() - tenant.accounts.quiet_days * _DAY_MS, 0
-        while due := await self._store.find(
-            CARE, "by_quiet", {"tenant": tenant.id}, above=0, below=before + 1, limit=_PAGE
-        ):
-            for care in due:
+        asked = {"tenant": tenant.id}
+        async for page in due_pages(self._store, CARE, "by_quiet", asked, above=0, below=before + 1):
+            for care in page:
                 ended += await self._end(tenant, care)
         return ended
 

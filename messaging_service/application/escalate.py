@@ -43,13 +43,17 @@ class StoredAlarm:
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """An urgent message that was refused and told on-call of all the same; `sealed` for transit, `at` accepted."""
+    """An urgent message that was refused and told on-call of all the same; `sealed` for transit, `at` accepted.
+
+    `identifier`: the keyed digest by which its patient is looked up.
+    """
 
     id: str
     tenant: str
     thread: str
     at: int
     sealed: bytes = field(repr=False)
+    identifier: str = ""
 
 
 @dataclass(slots=True)
@@ -128,7 +132,8 @@ class Escalate:
 
     async def _hold(self, event: MessageAccepted) -> None:
         """Keep a message that was refused, so that on-call can open it; nobody else ever does."""
-        held = HeldMessage(event.message, event.tenant, event.thread, event.accepted_at, event.sealed)
+        at, sealed = event.accepted_at, event.sealed
+        held = HeldMessage(event.message, event.tenant, event.thread, at, sealed, event.identifier)
         try:
             await self._store.insert(HELD, [to_document(held)])
         except StoreDown:

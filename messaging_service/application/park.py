@@ -28,6 +28,7 @@ class ParkedMessage:
     """An envelope out of the queues. `id` is the message's id and the step; `body` is sealed or holds ids only.
 
     `order` sorts by time and is never the same twice, so that pages neither miss nor repeat one.
+    `identifier`: where the body holds content, the keyed digest by which its patient is looked up.
     """
 
     id: str
@@ -45,11 +46,13 @@ class ParkedMessage:
     body: bytes = field(repr=False)
     remark: str = ""
     version: int = 1
+    identifier: str = ""
 
 
 class _Identifiers(msgspec.Struct):
     tenant: str = ""
     thread: str = ""
+    identifier: str = ""
 
 
 class Park:
@@ -96,6 +99,7 @@ class Park:
             order=f"{now:015}.{id}",
             state="parked",
             body=envelope.body,
+            identifier=ids.identifier,
         )
 
     async def _write(self, parked: ParkedMessage) -> None:

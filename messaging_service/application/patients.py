@@ -18,6 +18,8 @@ from messaging_service.domain.message import Identifier
 
 _CACHED_KEYS = 10_000
 _DEK_ID = "dek"
+DESTROYING = "destroying"
+"""Marks a record whose key is about to be destroyed: nothing more is stored under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,11 @@ class Patients:
         stored = from_document(document, _PatientDocument)
         dek = self._keyring.unwrap_dek(stored.tenant, id, stored.wrapped_dek)
         return self._remember(Patient(stored.tenant, id, dek))
+
+    async def is_kept(self, id: str) -> bool:
+        """Whether what was just stored under this record can be opened later on; asked after it was stored."""
+        document = await self._store.get(PATIENTS, id)
+        return document is not None and not document.get(DESTROYING, False)
 
     async def ensure(self, tenant: str, identifiers: Sequence[Identifier], name: str) -> Patient:
         """The patient with these identifiers, made when new. The identifier's document is the arbiter of races.

@@ -91,6 +91,9 @@ class Persist:
             stored = await self._threads.add(thread, message)
         except Conflict as problem:
             raise MessageFault("conflict") from problem
+        if not await self._patients.is_kept(stored.patient):
+            await self._threads.take_back(stored)
+            raise MessageFault("record_destroyed")
         basis = "treatment relation" if stored.routed_by == "relation" else stored.routed_by
         by = author(self._keyring, tenant, submission.author, basis)
         access = Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment")

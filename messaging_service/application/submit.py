@@ -287,6 +287,7 @@ class Submit:
             run=self._journal.run,
             number=number,
             sealed=sealed,
+            identifier=self._patients.key(tenant, writer.identifiers),
         )
 
     def _escalate(self, event: MessageAccepted, trace: Mapping[str, str], *, held: bool = False) -> Outgoing:

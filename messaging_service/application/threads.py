@@ -26,8 +26,8 @@ class StoredThread:
     """A conversation of one patient; the subject is sealed with its messages.
 
     `private`: to the patient; nobody who acts for the patient sees it (`application/visibility.py`). None until the
-    message that opens it is stored, when another came first: hidden until then.
-    `closed_by` is the role that closed it, or care_team.
+    message that opens it is stored, when another came first: hidden until then. `closed_by` is the role that closed it,
+    or care_team. `removed_to`: messages up to that place may be gone, since their term is over.
     """
 
     id: str
@@ -40,6 +40,7 @@ class StoredThread:
     private: bool | None = False
     closed_by: str = ""
     closed_at: int = 0
+    removed_to: int = 0
 
     @classmethod
     def opened(
@@ -202,6 +203,11 @@ class Threads:
         await self._store.insert(FILINGS, [to_document(filing)])
         return stored
 
+    async def take_back(self, message: StoredMessage) -> None:
+        """Undo `add` of a message whose record was destroyed at that moment; it is stored again under another."""
+        await self._store.delete(FILINGS, message.id)
+        await self._store.delete(MESSAGES, message.id)
+
     async def add_reply(self, thread: StoredThread, message: StoredMessage) -> StoredMessage:
         """Store thread and reply; a repeat changes nothing and returns what is stored. Raises Conflict."""
         await self._store.insert(THREADS, [to_document(thread)])
@@ -223,8 +229,10 @@ class Threads:
         raise Conflict(f"place in thread {message.thread}")
 
     async def _next_place(self, thread: str) -> int:
-        last = await self._last(thread)
-        return last.place + 1 if last else 1
+        if (last := await self._last(thread)) is not None:
+            return last.place + 1
+        opened = await self.thread(thread)
+        return opened.removed_to + 1 if opened else 1
 
     async def filing(self, message: str) -> Filing | None:
         """How far the message is on its way into the EPD."""

@@ -32,6 +32,7 @@ from messaging_service.application.climb import Climb
 from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.converse import Converse
 from messaging_service.application.correct import Correct
+from messaging_service.application.destroy import Destroy
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
 from messaging_service.application.event_tickets import EventTickets
@@ -41,7 +42,6 @@ from messaging_service.application.file import EpdLine
 from messaging_service.application.follow import Follow, Signs
 from messaging_service.application.forget_accesses import ForgetAccesses
 from messaging_service.application.forget_events import ForgetEvents
-from messaging_service.application.forget_received import ForgetReceived
 from messaging_service.application.journey import Journeys
 from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
@@ -75,7 +75,9 @@ from messaging_service.application.rehearsals import Rehearsals, WatchRehearsals
 from messaging_service.application.rehearse import Rehearse
 from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
+from messaging_service.application.remove_message import RemoveMessage
 from messaging_service.application.represent import Represent
+from messaging_service.application.retain import Retain
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
 from messaging_service.application.send_webhooks import OwedWebhooks
@@ -372,9 +374,29 @@ class Parts:
             clock=self.clock,
         )
 
-    def forget_received(self) -> ForgetReceived:
-        """What forgets the answers to messages of long ago."""
-        return ForgetReceived(tenants=self.tenants, store=self.store, clock=self.clock)
+    def remove_message(self) -> RemoveMessage:
+        """What takes a message out of the store."""
+        return RemoveMessage(store=self.store, threads=self.threads, access_log=self.access_log)
+
+    def destroy(self) -> Destroy:
+        """What destroys by a medical-records decision."""
+        return Destroy(
+            store=self.store,
+            threads=self.threads,
+            remove_message=self.remove_message(),
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def retain(self) -> Retain:
+        """What removes what is past its term."""
+        return Retain(
+            tenants=self.tenants,
+            store=self.store,
+            remove_message=self.remove_message(),
+            forget_accesses=self.forget_accesses(),
+            clock=self.clock,
+        )
 
     def administer(self) -> Administer:
         """What opens, blocks and closes accounts."""

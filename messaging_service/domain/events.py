@@ -14,7 +14,8 @@ from messaging_service.domain.message import Lane
 class MessageAccepted:
     """The gateway answered, or is about to answer, 202.
 
-    `run` and `number` are the gateway run's own count of publishes: the ledger finds gaps by them.
+    `run` and `number` are the gateway run's own count of publishes: the ledger finds gaps by them. `identifier` is the
+    keyed digest by which the patient is looked up; "" from a gateway before it told.
     """
 
     message: str
@@ -26,6 +27,7 @@ class MessageAccepted:
     run: str
     number: int
     sealed: bytes
+    identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

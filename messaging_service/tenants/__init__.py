@@ -8,6 +8,7 @@ from messaging_service.tenants.identity import Assurance, Identity, Issuer, Staf
 from messaging_service.tenants.limits import Due, Limits
 from messaging_service.tenants.outward import OnCall, Portal, Rung
 from messaging_service.tenants.receipts import Receipts
+from messaging_service.tenants.retention import Retention
 from messaging_service.tenants.tables import Code
 from messaging_service.tenants.tenant import Tenant
 
@@ -29,6 +30,7 @@ __all__ = [
     "Receipts",
     "ReplyTarget",
     "RepresentativeRules",
+    "Retention",
     "Routing",
     "Rung",
     "StaffIssuer",

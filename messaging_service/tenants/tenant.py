@@ -15,6 +15,7 @@ from messaging_service.tenants.identity import Identity
 from messaging_service.tenants.limits import Due, Limits
 from messaging_service.tenants.outward import OnCall, Portal
 from messaging_service.tenants.receipts import Receipts
+from messaging_service.tenants.retention import Retention
 from messaging_service.tenants.tables import Code, Mistakes, Table
 
 
@@ -37,6 +38,7 @@ class Tenant(Table, frozen=True, kw_only=True):
     on_call: OnCall
     portal: Portal | None = None
     limits: Limits = Limits()
+    retention: Retention = Retention()
     due: Due = Due()
     receipts: Receipts = Receipts()
     notices: Mapping[str, str] = {}

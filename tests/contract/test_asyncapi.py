@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "run": "f6ccfaaf065c2031",
     "number": 1,
     "sealed": b"\x00\xff sealed",
+    "identifier": "0f" * 16,
 }
 EVENTS: list[events.Event] = [
     kind(**{field.name: AT if field.name.endswith("_at") else VALUES[field.name] for field in dataclasses.fields(kind)})

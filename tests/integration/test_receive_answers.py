@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from messaging_service.application.collections import (
@@ -12,8 +11,6 @@ from messaging_service.application.collections import (
     REPLY_VERSIONS,
     THREADS,
 )
-from messaging_service.application.forget_received import ForgetReceived
-from messaging_service.tenants import Listener
 from tests.parts.epd_sender import code, document, msh, place
 from tests.parts.receiving import Receiving
 from tests.parts.service import Service
@@ -101,20 +98,3 @@ async def test_an_error_of_our_own_is_answered_and_told(
     ack = await receiving.ack(document())
     assert (code(ack), place(ack)) == ("AE", ("MSH^1", "207"))
     assert service.operations.keys == ["receive-fails spijkenisse"]
-
-
-async def test_answers_of_long_ago_are_forgotten(service: Service, receiving: Receiving) -> None:
-    """After the listener's `remember_days`, not before; the message sent again all the same changes nothing."""
-    listener = Listener(listen="127.0.0.1:0", remember_days=30)
-    epd = msgspec.structs.replace(receiving.tenant.epd, listener=listener)
-    tenants = {receiving.tenant.id: msgspec.structs.replace(receiving.tenant, epd=epd)}
-    forget = ForgetReceived(tenants=tenants, store=service.store, clock=service.clock)
-    asked = await service.persisted()
-    reply = document(parent=asked.id)
-    await receiving.taken(reply)
-    service.clock.minutes(30 * 24 * 60)
-    assert await forget() == 0
-    service.clock.minutes(1)
-    assert await forget() == 1
-    await receiving.taken(reply)
-    assert len(await receiving.texts(asked.thread)) == 1

@@ -258,6 +258,7 @@ class Service:
             run=run,
             number=self._numbers,
             sealed=self.keyring.seal_transit(packed, Place(tenant, "", id, "submission")),
+            identifier=self.patients.key(tenant, numbers(patient)),
         )
 
     async def persisted(self, event: MessageAccepted | None = None, **accepted: Any) -> StoredMessage:

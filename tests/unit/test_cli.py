@@ -231,6 +231,15 @@ def test_nothing_is_parked(ready: Run) -> None:
     assert json.loads(ready("parked", "list", "--json").stdout) == []
 
 
+def test_retention_is_reported(ready: Run) -> None:
+    """Every rule with its term; a dry run says that it is one."""
+    report = json.loads(ready("retention", "--dry-run", "--json").stdout)
+    assert (report["dry_run"], {each["removed"] for each in report["terms"]}) == (True, {0})
+    assert "access_log" in {each["collection"] for each in report["terms"]}
+    assert "threads" in report["no_term"]
+    assert "messages" in ready("retention").stdout
+
+
 def test_replay_wants_to_know_what(ready: Run) -> None:
     """Without ids, reason or --all nothing is replayed."""
     assert ready("parked", "replay").exit_code == 2

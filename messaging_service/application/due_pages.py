@@ -1,0 +1,36 @@
+"""What is due, page by page by an index: the one way in which the clock's work goes through a collection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from messaging_service.application.ports import Collection, Document, DocumentStore
+
+PAGE = 100
+
+
+async def due_pages(
+    store: DocumentStore,
+    collection: Collection,
+    index: str,
+    equal: Mapping[str, Any],
+    *,
+    above: Any = None,
+    below: Any,
+    most: int | None = None,
+) -> AsyncIterator[list[Document]]:
+    """Pages of documents, oldest first, at most `most` of them; whoever asks takes each out of the index, or leaves it.
+
+    What is left is passed by where the index sorts by a number, and ends the walk where nothing moved.
+    """
+    field = collection.index(index).fields[len(equal)]
+    before: list[Document] = []
+    number = 0
+    while page := await store.find(collection, index, equal, above=above, below=below, limit=PAGE):
+        if page == before or number == most:
+            return
+        yield page
+        before, number, last = page, number + 1, page[-1][field]
+        if isinstance(last, int):
+            above = last - 1 if above is None else max(above, last - 1)
