@@ -110,6 +110,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         signs=parts.signs(),
         event_tickets=parts.event_tickets(),
         administer=parts.administer(),
+        personal_data=parts.personal_data(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),
         read_access_log=parts.read_access_log(),

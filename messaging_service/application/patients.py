@@ -199,6 +199,21 @@ class Patients:
         if not await self._store.replace(PATIENTS, {**document, "sealed": sealed, "named_at": at}):
             raise Conflict("patient")
 
+    async def correct_name(self, id: str, name: str, at: int) -> None:
+        """The name as the hospital's desk says at `at` (milliseconds), "" for none; the EPD may tell a newer one.
+
+        Raises:
+            Conflict: somebody else changed the record at the same moment.
+        """
+        patient, document = await self.load(id), await self._store.get(PATIENTS, id)
+        if document is None:
+            raise MessageFault("patient_unknown", final=True)
+        known = unpack(patient.unseal("", "patient", document["sealed"]), _Sealed)
+        sealed = patient.seal("", "patient", _Sealed(known.identifiers, name))
+        corrected = {**document, "sealed": sealed, "named_at": max(at, document["named_at"])}
+        if not await self._store.replace(PATIENTS, corrected):
+            raise Conflict("patient")
+
     def _reckon_digest(self, tenant: str, identifier: Identifier) -> str:
         return self._keyring.digest(tenant, "identifier", identifier.system, identifier.value)
 

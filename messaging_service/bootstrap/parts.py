@@ -52,6 +52,7 @@ from messaging_service.application.notify import Notify
 from messaging_service.application.openings import Openings
 from messaging_service.application.overview import Overview
 from messaging_service.application.patients import Patients
+from messaging_service.application.personal_data import PersonalData
 from messaging_service.application.ports import (
     Alarm,
     Broker,
@@ -406,6 +407,12 @@ class Parts:
             change=self.change_accounts(),
             alerts=self.alerts,
             clock=self.clock,
+        )
+
+    def personal_data(self) -> PersonalData:
+        """What corrects and removes what is kept of who a patient is."""
+        return PersonalData(
+            patients=self.patients, accounts=self.accounts, access_log=self.access_log, clock=self.clock
         )
 
     def represent(self) -> Represent:

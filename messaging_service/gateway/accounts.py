@@ -92,26 +92,32 @@ async def post_search(request: web.Request) -> web.Response:
 async def get_account(request: web.Request) -> web.Response:
     """One account."""
     staff = await require(request, Scope.READ_ACCOUNTS)
-    return account_answer(await request.app[CONTEXT].administer.show(staff.tenant, _id(request), _by(request, staff)))
+    return account_answer(
+        await request.app[CONTEXT].administer.show(staff.tenant, account_in_path(request), _by(request, staff))
+    )
 
 
 async def delete_account(request: web.Request) -> web.Response:
     """Close it, with every representative's access."""
     staff = await require(request, Scope.CLOSE_ACCOUNTS)
-    return account_answer(await request.app[CONTEXT].administer.close(staff.tenant, _id(request), _by(request, staff)))
+    return account_answer(
+        await request.app[CONTEXT].administer.close(staff.tenant, account_in_path(request), _by(request, staff))
+    )
 
 
 async def put_block(request: web.Request) -> web.Response:
     """Block it, at once and without reasons (terms article 4.3)."""
     staff = await require(request, Scope.BLOCK_ACCOUNTS)
-    return account_answer(await request.app[CONTEXT].administer.block(staff.tenant, _id(request), _by(request, staff)))
+    return account_answer(
+        await request.app[CONTEXT].administer.block(staff.tenant, account_in_path(request), _by(request, staff))
+    )
 
 
 async def delete_block(request: web.Request) -> web.Response:
     """Unblock it."""
     staff = await require(request, Scope.BLOCK_ACCOUNTS)
     administer = request.app[CONTEXT].administer
-    return account_answer(await administer.unblock(staff.tenant, _id(request), _by(request, staff)))
+    return account_answer(await administer.unblock(staff.tenant, account_in_path(request), _by(request, staff)))
 
 
 async def post_representative(request: web.Request) -> web.Response:
@@ -127,14 +133,14 @@ async def post_representative(request: web.Request) -> web.Response:
         birth=said.patient_born_on,
     )
     represent = request.app[CONTEXT].represent
-    return account_answer(await represent.register(staff.tenant, _id(request), new, _by(request, staff)))
+    return account_answer(await represent.register(staff.tenant, account_in_path(request), new, _by(request, staff)))
 
 
 async def delete_representative(request: web.Request) -> web.Response:
     """End a representative's access."""
     staff = await require(request, Scope.REGISTER_REPRESENTATIVES)
     represent, which = request.app[CONTEXT].represent, representative_in_path(request)
-    return account_answer(await represent.end(staff.tenant, _id(request), which, _by(request, staff)))
+    return account_answer(await represent.end(staff.tenant, account_in_path(request), which, _by(request, staff)))
 
 
 async def put_confirmation(request: web.Request) -> web.Response:
@@ -143,7 +149,7 @@ async def put_confirmation(request: web.Request) -> web.Response:
     said = await read_body(request, Confirmation)
     view = await request.app[CONTEXT].represent.confirm(
         staff.tenant,
-        _id(request),
+        account_in_path(request),
         representative_in_path(request),
         signs_care_plan=said.signs_care_plan,
         first_contact=said.first_contact,
@@ -156,10 +162,11 @@ async def delete_confirmation(request: web.Request) -> web.Response:
     """Suspend a representative until it is confirmed again (terms SEIN, article 4.4)."""
     staff = await require(request, Scope.CONFIRM_REPRESENTATIVES)
     represent, which = request.app[CONTEXT].represent, representative_in_path(request)
-    return account_answer(await represent.suspend(staff.tenant, _id(request), which, _by(request, staff)))
+    return account_answer(await represent.suspend(staff.tenant, account_in_path(request), which, _by(request, staff)))
 
 
-def _id(request: web.Request) -> str:
+def account_in_path(request: web.Request) -> str:
+    """The id that the path names. Raises NotFound when it has not the shape of one."""
     id = request.match_info["account"]
     if not _ACCOUNT.fullmatch(id):
         raise NotFound

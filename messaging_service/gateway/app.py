@@ -26,6 +26,7 @@ from messaging_service.gateway import (
     operations,
     ops_page,
     recipients,
+    personal_data,
     terms,
     threads,
 )
@@ -49,6 +50,7 @@ def build_app(context: Context) -> web.Application:
     app[CONTEXT] = context
     for resource in (
         messages,
+        personal_data,
         threads,
         care_team_threads,
         recipients,

@@ -26,6 +26,7 @@ from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.mend import Mend
 from messaging_service.application.overview import Recent
+from messaging_service.application.personal_data import PersonalData
 from messaging_service.application.ports import Clock
 from messaging_service.application.read import Reader
 from messaging_service.application.read_access_log import ReadAccessLog
@@ -77,6 +78,7 @@ class Context:
     signs: Signs
     event_tickets: EventTickets
     administer: Administer
+    personal_data: PersonalData
     represent: Represent
     accept_terms: AcceptTerms
     read_access_log: ReadAccessLog

@@ -325,6 +325,22 @@ def test_article_7_every_login_is_registered(smc: Hospital) -> None:
     until(lambda: logins() == 1)
 
 
+def test_article_8_personal_data_is_corrected_and_removed(smc: Hospital) -> None:
+    """By the appointments office alone, and written down; what the patient wrote stays, and writing goes on."""
+    number = smc.number()
+    patient, account = smc.member(number), smc.invited(number)
+    id = patient.filed(patient.write())["id"]
+    office, path = smc.staff("appointments-office", "personal-data:change"), "/v1/accounts/{account}/personal-data"
+    assert kind(smc.staff("coordinator", "personal-data:change").get(path, account=account)) == "insufficient-scope"
+    corrected = office.ask("PUT", path, {"name": "A. Jansen-de Vries"}, account=account)
+    assert corrected.json == office.get(path, account=account).json == {"name": "A. Jansen-de Vries"}
+    assert office.ask("DELETE", path, account=account).json == office.get(path, account=account).json == {"name": ""}
+    logged = [each["action"] for each in smc.access_log(account) if each["object_kind"] == "personal_data"]
+    assert logged == ["update", "read", "delete", "read"]
+    assert patient.get("/v1/messages/{id}", id=id).status == 200
+    patient.filed(patient.write())
+
+
 def test_article_11_a_new_version_asks_again(smc: Hospital) -> None:
     """From the day on which it holds nothing is posted before it is accepted; what is there can be read meanwhile."""
     patient = smc.member(smc.number())

@@ -199,6 +199,7 @@ HAVING: dict[tuple[str, str, str], Callable[[HttpService], str]] = {
     ("/v1/account/representatives/{representative}/consent", "path", "representative"): a_representative,
     ("/v1/accounts/{account}", "path", "account"): an_account,
     ("/v1/accounts/{account}/block", "path", "account"): an_account,
+    ("/v1/accounts/{account}/personal-data", "path", "account"): an_account,
     ("/v1/accounts/{account}/representatives", "path", "account"): an_account,
 }
 """How to have something of the owner's at each place that takes an id: path, where in the request, name."""

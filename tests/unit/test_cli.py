@@ -261,3 +261,23 @@ def test_screening_from_standard_input(run: Run) -> None:
     assert (calm["urgent"], urgent["urgent"]) == (False, True)
     for unreadable in (b"{\n", b'{"text": "\xe9"}\n'):
         one_line(run("screen", given=unreadable), "line 1 of the input")
+
+
+def test_destroying_by_command(ready: Run, tmp_path: Path) -> None:
+    """An unknown number is an error and writes no list; a list is applied, and is nothing to an empty store."""
+    decided = ("--decision", "MD-1", "--by", "A. de Vries", "--on", "2026-11-20", "--list", str(tmp_path / "list"))
+    one_line(ready("destroyed", "carry-out", "sein", "--patient", "77", *decided), "this number is not known here")
+    assert not (tmp_path / "list").exists()
+    nothing = ready("destroyed", "carry-out", "sein", "--message", "A" * 26, *decided, "--json")
+    assert (nothing.exit_code, json.loads(nothing.stdout)[0]["messages"]) == (0, [])
+    line = {
+        "kind": "record",
+        "id": "0" * 32,
+        "tenant": "sein",
+        "reference": "r",
+        "by": "b",
+        "on": "2026-11-20",
+        "at": 1,
+    }
+    (tmp_path / "list").write_text(json.dumps(line) + "\n", "utf-8")
+    assert "EPD" in ready("destroyed", "apply", str(tmp_path / "list")).stdout
