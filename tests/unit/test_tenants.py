@@ -98,9 +98,9 @@ def test_a_variable_that_is_not_set(folder: Path) -> None:
         ('"${SPIJKENISSE_EPD}"', '"mllp://host:abc"', "epd"),
         ('webhook = "${SPIJKENISSE_ON_CALL}"', "", "on_call needs a webhook"),
         ("[reply]", "[reply", "line"),
-        ("[reply]", "[retention]\naccess_log_years = 4\n[reply]", "retention.access_log_years: Expected `int` >= 5"),
-        ("[reply]", "[retention]\nrecord_years = 19\n[reply]", "retention.record_years: Expected `int` >= 20"),
-        ("[reply]", "[retention]\nevidence_years = 1\n[reply]", "retention.evidence_years: evidence_years must not"),
+        ("access_log_years = 20", "access_log_years = 4", "retention.access_log_years: Expected `int` >= 5"),
+        ("access_log_years = 20", "record_years = 19", "retention.record_years: Expected `int` >= 20"),
+        ("access_log_years = 20", "evidence_years = 1", "retention.evidence_years: evidence_years must not"),
     ],
 )
 def test_a_mistake_is_named(folder: Path, old: str, new: str, says: str) -> None:
