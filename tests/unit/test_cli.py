@@ -235,7 +235,7 @@ def test_retention_is_reported(ready: Run) -> None:
     """Every rule with its term; a dry run says that it is one."""
     report = json.loads(ready("retention", "--dry-run", "--json").stdout)
     assert (report["dry_run"], {each["removed"] for each in report["terms"]}) == (True, {0})
-    assert "access_log" in {each["collection"] for each in report["terms"]}
+    assert "access_entries" in {each["collection"] for each in report["terms"]}
     assert "threads" in report["no_term"]
     assert "messages" in ready("retention").stdout
 
