@@ -13,10 +13,12 @@ from messaging_service.application.collections import (
     CARE,
     CARE_EVENTS,
     FEED,
+    FEED_ENDS,
     HELD,
     IDENTIFIERS,
     PARKED,
     PATIENTS,
+    READS,
     RELATIONS,
     THREADS,
 )
@@ -204,15 +206,26 @@ class Destroy:
     async def _shred(self, tenant: str, record: str, by: Actor, receipt: Receipt) -> None:
         """The wrapped key goes last: until then a repeat finds the record."""
         await self._access_log.record(Access(tenant, record, by, "delete", "patient", record, _PURPOSE))
+        await self._forget_reads(record, receipt)
         for collection in (THREADS, CARE_EVENTS, RELATIONS, FEED):
             found = await self._all(collection, "of_patient", patient=record)
             for each in found:
                 await self._store.delete(collection, each["id"])
             receipt.places.append(Place(f"store: {collection.name}", len(found), 0))
-        for collection in (CARE, ACCOUNTS, PATIENTS):
+        for collection in (CARE, FEED_ENDS, ACCOUNTS, PATIENTS):
             receipt.places.append(Place(f"store: {collection.name}", await self._store.delete(collection, record), 0))
         receipt.key_destroyed = True
         receipt.places.append(Place("key", 1, 0, "without it nothing that it sealed opens any more, wherever it lies"))
+
+    async def _forget_reads(self, record: str, receipt: Receipt) -> None:
+        reads = [
+            read
+            for thread in await self._all(THREADS, "of_patient", patient=record)
+            for read in await self._all(READS, "of_thread", thread=thread["id"])
+        ]
+        for read in reads:
+            await self._store.delete(READS, read["id"])
+        receipt.places.append(Place(f"store: {READS.name}", len(reads), 0))
 
     async def _all(self, collection: Collection, index: str, **equal: str) -> list[Document]:
         found = await self._store.find(collection, index, equal, limit=10_000)

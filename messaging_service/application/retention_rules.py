@@ -87,6 +87,7 @@ KEPT: Mapping[str, str] = {
     "feed_ends": "a number a patient: where the feed goes on after its events are gone",
     "webhooks": _ITSELF + "told to the portal, or given up after a day",
     "threads": "ids and times, no content: a later message takes its place after those that are gone",
+    "reads": "how far a thread was read, by pseudonym: goes with the patient's record",
     "reply_versions": _WITH_MESSAGE,
     "changes": _WITH_MESSAGE,
     "awaited": _WITH_MESSAGE,

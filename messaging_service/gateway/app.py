@@ -25,8 +25,8 @@ from messaging_service.gateway import (
     notices,
     operations,
     ops_page,
-    recipients,
     personal_data,
+    recipients,
     terms,
     threads,
 )
