@@ -89,9 +89,9 @@ async def _reader(request: web.Request) -> Writer:
 def _last_id(request: web.Request) -> str | None:
     """The browser's own header when it connects again by itself; else the query, for a new EventSource."""
     given = request.headers.get("Last-Event-ID") or request.query.get("last_event_id")
-    if given and not _LAST_ID.fullmatch(given):
+    if given is not None and not _LAST_ID.fullmatch(given):
         raise Malformed("Last-Event-ID must be the id of an event")
-    return given or None
+    return given
 
 
 class _Counted:
