@@ -30,7 +30,10 @@ def _kind(item: pytest.Item) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The fault campaign's options."""
+    """The options of the long forms."""
+    parser.addoption(
+        "--whole-day", action="store_true", help="test_replayed_day.py: 5,000 ADT, 2,000 messages and replies"
+    )
     group = parser.getgroup("faults", "the fault campaign (tests/faults)")
     group.addoption("--seed", type=int, default=None, help="play the campaign of this seed again")
     group.addoption(
