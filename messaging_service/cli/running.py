@@ -11,6 +11,7 @@ import uvloop
 from messaging_service import logs
 from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import load_settings
+from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
 from messaging_service.serving import serve_everything, serve_gateway, serve_workers, stop_on_signals
 from workers.clock import CLOCKWORK
@@ -50,6 +51,8 @@ def worker(steps: tuple[str, ...], listen: str | None) -> None:
 
     async def work(parts: Parts, stop: asyncio.Event) -> None:
         queued = [Step(step) for step in steps if step not in (RECEIVE, CLOCK, *CLOCKWORK)]
+        if Step.ESCALATE in queued and not parts.settings.public_url:
+            raise SettingInvalid("MESSAGING_PUBLIC_URL is missing: the escalate step puts links under it into alarms")
         clockwork = CLOCKWORK if CLOCK in steps else [step for step in steps if step in CLOCKWORK]
         await serve_workers(parts, queued, stop, listen, receive=RECEIVE in steps, clockwork=clockwork)
 

@@ -61,6 +61,7 @@ class Ground:
         return {
             "MESSAGING_BROKER": self.node.url,
             "MESSAGING_STORE": store,
+            "MESSAGING_PUBLIC_URL": "http://127.0.0.1:8080",
             "MESSAGING_KEYRING": str(self.folder / "keyring.json"),
             "MESSAGING_TENANTS": str(self.folder / "tenants"),
             "SPIJKENISSE_ISSUER": self.issuer.name,

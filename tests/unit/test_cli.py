@@ -104,6 +104,12 @@ def test_a_missing_setting_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch
     one_line(run(*command), "A setting is missing or wrong.", "MESSAGING_STORE")
 
 
+def test_alarms_need_the_address_that_they_link_to(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The escalate step does not start without it, rather than send links that lead nowhere."""
+    monkeypatch.delenv("MESSAGING_PUBLIC_URL", raising=False)
+    one_line(ready("worker", "escalate"), "A setting is missing or wrong.", "MESSAGING_PUBLIC_URL")
+
+
 @pytest.mark.parametrize("fault", [StoreDown("x"), BrokerDown("x"), TopologyMismatch("queue x")])
 def test_an_error_of_several_sentences_is_one_line(
     ready: Run, monkeypatch: pytest.MonkeyPatch, fault: Exception
