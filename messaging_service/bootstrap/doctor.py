@@ -18,6 +18,7 @@ from messaging_service.application.collections import ALL
 from messaging_service.application.ports import Broker, DocumentStore
 from messaging_service.application.processes import running
 from messaging_service.application.rehearsals import Rehearsals
+from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.topology import PARK_DEAD, topology
 from messaging_service.application.watch_ledger import last_report
 from messaging_service.bootstrap.epd import epd_pool
@@ -109,7 +110,7 @@ def _keys(settings: Settings, tenants: Mapping[str, Tenant]) -> list[Finding]:
             keyring.kek_versions(tenant)
     except MessagingError as problem:
         return [fault("keys", problem, "`messaging-service keys init` makes what is missing; `keys restore` puts back")]
-    return [good("keys", "every tenant has a KEK; `messaging-service keys check` opens one patient's key under each")]
+    return [good("keys", "every tenant has a KEK")]
 
 
 async def _servers(
@@ -122,6 +123,8 @@ async def _servers(
         yield fault("store", problem)
     else:
         yield good("store", "answers, and takes writes")
+        for finding in await _keys_in_use(settings, tenants, store):
+            yield finding
         async for finding in _from_store(tenants, store):
             yield finding
     try:
@@ -142,6 +145,19 @@ async def _servers(
         yield good("workers", "every queue has its worker")
     if depths[PARK_DEAD].ready:
         yield fault("park", f"{depths[PARK_DEAD].ready} messages in {PARK_DEAD}", "see the log of the park worker")
+
+
+async def _keys_in_use(settings: Settings, tenants: Mapping[str, Tenant], store: DocumentStore) -> list[Finding]:
+    """A KEK that patients' keys need and the keyring has no more, found before a patient finds it."""
+    try:
+        rewrap = Rewrap(store, Keyring.load(settings.keyring))
+        missing = [problem for tenant in tenants for problem in await rewrap.missing(tenant)]
+    except MessagingError:
+        return []  # told already: the keyring cannot be read, or the store has just gone
+    remedy = "put the keyring's backup back: `messaging-service keys restore`"
+    return [fault("keys in use", problem, remedy) for problem in missing] or [
+        good("keys in use", "a patient's key under each KEK opens")
+    ]
 
 
 async def _from_store(tenants: Mapping[str, Tenant], store: DocumentStore) -> AsyncIterator[Finding]:

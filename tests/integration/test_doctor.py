@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from messaging_service.bootstrap.doctor import Finding, Health, examine
 from messaging_service.cli import main
+from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.message import Lane
 from tests.contract.asking import a_parked_message, an_alarm
 from tests.contract.http_service import SHORT, HttpService, http_service, until
@@ -62,6 +63,18 @@ def test_a_service_that_runs_is_healthy(service: HttpService, environment: dict[
     for tenant in service.parts.tenants:
         assert {f"{tenant} EPD", f"{tenant} on-call webhook", f"{tenant} portal webhook"} <= good
     assert all(finding.remedy for finding in health[Health.ADVICE])
+
+
+def test_a_lost_kek_is_found_before_a_patient_finds_it(
+    service: HttpService, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A keyring without the KEK under which patients' keys are wrapped: named, with what to do."""
+    service.filed(str(service.post().json["id"]))
+    copy = Path(shutil.copy(environment["MESSAGING_KEYRING"], tmp_path))
+    Keyring.load(Path(environment["MESSAGING_KEYRING"])).with_new_kek("spijkenisse").save(copy)
+    Keyring.drop_kek(copy, "spijkenisse", 1)
+    (fault,) = found(service, {**environment, "MESSAGING_KEYRING": str(copy)})[Health.FAULT]
+    assert (fault.what, "KEK 1" in fault.says, "keys restore" in fault.remedy) == ("keys in use", True, True)
 
 
 def test_each_fault_says_what_to_do(service: HttpService, environment: dict[str, str], tmp_path: Path) -> None:
