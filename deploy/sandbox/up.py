@@ -25,10 +25,9 @@ from messaging_service.domain.roles import Role
 
 STATE = ROOT / ".var" / "up"
 _PORT = 8080
-_PAGE_PORT = 8081
 
 
-async def main(once: bool, folder: Path, demonstrate: bool) -> int:
+async def main(once: bool, folder: Path, demonstrate: bool, port: int) -> int:
     """Start, demonstrate, and unless `once` keep serving until a signal, with the sandbox's page."""
     console = Console()
     stop = asyncio.Event()
@@ -50,12 +49,12 @@ async def main(once: bool, folder: Path, demonstrate: bool) -> int:
     try:
         refuse_production(os.environ, "127.0.0.1")
         alarm_url = f"http://127.0.0.1:{alarms.addresses[0][1]}/alarm"
-        async with embedded_service(folder, alarm_url, free_port(_PORT)) as running:
+        async with embedded_service(folder, alarm_url, free_port(port)) as running:
             console.print(f" {time.monotonic() - begun:.1f} s")
             await settle(running)
             right = await _demonstrate(running, on_call, console) if demonstrate else True
             if not once:
-                async with pages(running, on_call, free_port(_PAGE_PORT)) as address:
+                async with pages(running, on_call, free_port(port and port + 1)) as address:
                     _show_how_to_go_on(running, console)
                     console.print(f"Open the sandbox in a browser: [bold]{address}[/]")
                     sys.stdout.flush()
@@ -123,7 +122,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--no-demonstration", action="store_true", help="start the sandbox without a conversation first"
     )
+    parser.add_argument("--port", type=int, default=_PORT, help="the gateway's; the page's is the next; 0: any")
     given = parser.parse_args()
     if given.fresh:
         shutil.rmtree(given.folder, ignore_errors=True)
-    sys.exit(asyncio.run(main(given.once, given.folder, not given.no_demonstration)))
+    sys.exit(asyncio.run(main(given.once, given.folder, not given.no_demonstration, given.port)))

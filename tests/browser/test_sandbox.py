@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(180)
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What deploy/up prints, of a sandbox with nothing in it yet."""
     folder = tmp_path_factory.mktemp("sandbox")
-    command = [sys.executable, str(UP), "--folder", str(folder), "--no-demonstration"]
+    command = [sys.executable, str(UP), "--folder", str(folder), "--no-demonstration", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout is not None
         shown = ""

@@ -121,7 +121,7 @@ def test_thread_before_it_is_persisted(service: HttpService, monkeypatch: pytest
     monkeypatch.setattr(service.parts.broker, "publish", swallow)
     id = posted(service).json["id"]
     thread = got(service, f"/v1/threads/{id}", THREAD).json
-    assert thread == {"id": id, "status": "open", "messages": [{"id": id, "status": "accepted"}]}
+    assert thread == {"id": id, "status": "open", "unread": 0, "messages": [{"id": id, "status": "accepted"}]}
 
 
 def test_one_key_one_message(service: HttpService) -> None:
