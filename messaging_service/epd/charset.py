@@ -42,6 +42,11 @@ _READS_THE_SAME = str.maketrans(
         "\ufb01": "fi",
         "\ufb02": "fl",
         "\u03bc": "\u00b5",
+        "\u0131": "i",  # Turkish without a dot, and the Slavic letters that Unicode does not take apart
+        "\u0141": "L",
+        "\u0142": "l",
+        "\u0110": "D",
+        "\u0111": "d",
     }
 )
 """Only what reads the same. No superscripts or fractions: 10⁶ must not become 106, nor 1½ 11/2."""
