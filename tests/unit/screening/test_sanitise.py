@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import process_time
-
 import nh3
 import pytest
 from hypothesis import given, settings, strategies
@@ -49,22 +47,17 @@ def test_bleach_and_nh3_agree_or_the_text_stays_plain(body: str) -> None:
         assert again == clean.text
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["<b>" * (MAX_NESTING + 1) + "pijn", "<div><p>" * 8_000, "x" * (MAX_HTML + 1), "<" * 40_000],
-)
-def test_bombs_are_kept_as_text_at_once(body: str) -> None:
-    """Nesting and length bombs never reach bleach's quadratic part: the text stays, and the time is bounded."""
-    started = process_time()
-    assert sanitise(body, html=True).text
-    assert process_time() - started < 2
+@pytest.mark.parametrize("body", ["<b>" * (MAX_NESTING + 1) + "pijn", "<div><p>" * 8_000, "x" * (MAX_HTML + 1)])
+def test_bombs_are_kept_as_text(body: str) -> None:
+    """Nesting and length bombs never reach bleach, part of which is quadratic: they stay as typed, as text."""
+    clean = sanitise(body, html=True)
+    assert (clean.format, clean.text) == ("text", body)
 
 
-def test_a_heap_of_comment_openings_is_quick() -> None:
-    """What no browser shows goes, however often it is opened."""
-    started = process_time()
+def test_a_heap_of_openings_is_cleaned() -> None:
+    """Signs that open nothing are escaped; what no browser shows goes, however often it is opened."""
+    assert sanitise("<" * 40_000, html=True).text == "&lt;" * 40_000
     assert "<!--" not in sanitise("pijn " + "<!--" * 15_000, html=True).text
-    assert process_time() - started < 2
 
 
 def test_readable_text_from_html() -> None:
