@@ -112,10 +112,6 @@ class Patients:
             seen.add(id)
         return id
 
-    async def is_same(self, survivor: str | None, id: str) -> bool:
-        """Whether a record belongs to the person of `survivor`."""
-        return survivor is not None and (survivor == id or id in await self.members(survivor))
-
     async def load(self, id: str) -> Patient:
         """The patient with that internal id.
 
