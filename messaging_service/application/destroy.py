@@ -116,10 +116,9 @@ class Destroy:
             await self._sealed_for_transit(receipt, collection, digests)
         if receipt.spared:
             receipt.places.append(Place("key", 0, 1, "kept: it opens what was spared"))
-        else:
+        elif await self._is_left_alone(record, receipt):  # on the list only now: a kept one must not go after a restore
             write_down([_line(decision, RECORD, record, receipt.at)])
-            if await self._is_left_alone(record, receipt):
-                await self._shred(decision.tenant, record, by, receipt)
+            await self._shred(decision.tenant, record, by, receipt)
         receipt.places += _BEYOND
         return receipt
 

@@ -130,7 +130,10 @@ async def test_what_is_not_filed_is_spared_with_its_key(service: Service, listed
 async def test_a_message_that_comes_meanwhile_keeps_the_key(
     service: Service, listed: DestroyedList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker had the record in hand and stores under it: the numbers lead there again, and nothing is shredded."""
+    """A worker had the record in hand and stores under it: the numbers lead there again, and nothing is shredded.
+
+    Nor does the list name the record: applied to an older store it would take the message, which nobody has filed.
+    """
     message = await filed(service)
     stored = replace(message, id=service.message_id(), place=2)
     destroy = destroying(service)
@@ -145,6 +148,7 @@ async def test_a_message_that_comes_meanwhile_keeps_the_key(
     assert (receipt.key_destroyed, receipt.spared) == (False, [stored.id])
     assert await service.patients.find("spijkenisse", numbers("1234")) == message.patient
     assert await service.patients.is_kept(message.patient)
+    assert [line.kind for line in listed.read()] == ["message"]
 
 
 async def test_a_message_stored_too_late_is_stored_again(
