@@ -70,7 +70,7 @@ def build_app(context: Context) -> web.Application:
     operations.add_routes(app)
     events.add_routes(app)
     app.on_response_prepare.append(origins.mark)
-    ops_page.add_routes(app.router)
+    ops_page.add_routes(app.router, context.tenants.values())
     health.add_routes(app, context.checks)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Literal
 
@@ -70,11 +71,35 @@ class Issuer(Table, frozen=True, kw_only=True):
             raise ValueError("algorithms needs at least one")
 
 
+_HOST = r"[A-Za-z0-9.-]+(:[0-9]{1,5})?"
+_ENDPOINT = re.compile(rf"(https://{_HOST}|http://(127\.0\.0\.1|localhost)(:[0-9]{{1,5}})?)/[^\s#]*")
+
+
+class Login(Table, frozen=True, kw_only=True):
+    """How the operations page logs staff in: authorization code with PKCE (RFC 7636), as the public client `client_id`.
+
+    `authorization` and `token` are the issuer's endpoints; `scope` is what is asked there. The issuer must allow the
+    page's own address, https://…/ops, to come back to, and its site to ask for the token (CORS).
+    """
+
+    client_id: str
+    authorization: str
+    token: str
+    scope: str = "openid"
+
+    def __post_init__(self) -> None:
+        """A code and a token never travel in the clear, and the page's rules can name whom it asks."""
+        for name, endpoint in (("authorization", self.authorization), ("token", self.token)):
+            if not _ENDPOINT.fullmatch(endpoint):
+                raise ValueError(f"login {name} {endpoint!r} must be like https://login.hospital.example/{name}")
+
+
 class StaffIssuer(Issuer, frozen=True, kw_only=True):
     """Who says who works here: a role in one claim, and scopes in another, as a list or separated by spaces."""
 
     role_claim: str = "role"
     scopes_claim: str = "scope"
+    login: Login | None = None
 
     def __post_init__(self) -> None:
         """Staff read what patients wrote, so a password alone is not enough."""

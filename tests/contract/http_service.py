@@ -33,6 +33,7 @@ from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
 from tests.parts.hospitals import as_toml
 from tests.parts.mllp_peer import sandbox_epd
+from tests.parts.oidc_provider import CLIENT, OidcProvider
 
 T = TypeVar("T")
 TENANTS = Path(__file__).parents[2] / "deploy" / "tenants"
@@ -85,6 +86,7 @@ class HttpService:
     epd: SandboxEpd
     issuers: dict[str, Issuer]
     staff: dict[str, Issuer]
+    provider: OidcProvider
     published: list[tuple[str, Envelope]] = field(default_factory=list)
     webhooks: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
@@ -249,16 +251,17 @@ async def _start(folder: Path, stack: AsyncExitStack, as_shipped: Clock | None) 
     epd = await stack.enter_async_context(sandbox_epd())
     issuers = {tenant: Issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
     webhooks: list[tuple[str, dict[str, str], bytes]] = []
-    callee = await _callee(webhooks, stack)
     port = unused_port()
     staff = {tenant: staff_issuer(folder, tenant) for tenant in NUMBER_CLAIMS}
+    provider = OidcProvider(staff["spijkenisse"])
+    callee = await _callee(webhooks, provider, stack)
     settings = _settings(folder, port)
     for tenant, issuer in issuers.items():
         shipped = _shipped(tenant, issuer, staff[tenant], epd.port, callee)
         _adapt(tenant, shipped, as_shipped is not None)
         settings.tenants.joinpath(f"{tenant}.toml").write_text(as_toml(shipped), "utf-8")
     parts = await stack.enter_async_context(open_parts(settings, "serve"))
-    service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, staff, webhooks=webhooks)
+    service = HttpService(port, asyncio.get_running_loop(), parts, epd, issuers, staff, provider, webhooks=webhooks)
     _overhear(parts.broker, service.published)
     leave = asyncio.Event()
     serving_all = await stack.enter_async_context(asyncio.TaskGroup())
@@ -295,8 +298,14 @@ def _shipped(tenant: str, issuer: Issuer, staff: Issuer, epd: int, callee: str) 
     }
     for name, value in values.items():
         toml = toml.replace(f"${{{tenant.upper()}_{name}}}", value)
+    read = tomllib.loads(toml)
+    read["identity"]["staff"]["login"] = {
+        "client_id": CLIENT,
+        "authorization": f"{callee}/authorize",
+        "token": f"{callee}/token",
+    }
     return {
-        **tomllib.loads(toml),
+        **read,
         "portal": {
             "webhook": f"{callee}/portal",
             "secret": SECRET,
@@ -323,8 +332,10 @@ def _adapt(tenant: str, shipped: dict[str, Any], as_shipped: bool) -> None:
         del shipped["terms"]
 
 
-async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: AsyncExitStack) -> str:
-    """Portal and on-call in one: takes every post and keeps it."""
+async def _callee(
+    webhooks: list[tuple[str, dict[str, str], bytes]], provider: OidcProvider, stack: AsyncExitStack
+) -> str:
+    """Portal, on-call and the staff's OpenID provider in one: what is posted to the first two is kept."""
 
     async def take(request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -332,7 +343,8 @@ async def _callee(webhooks: list[tuple[str, dict[str, str], bytes]], stack: Asyn
         return web.Response(status=204)
 
     app = web.Application()
-    app.router.add_post("/{who}", take)
+    provider.add_routes(app.router)
+    app.router.add_post("/{who:portal|on-call}", take)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging_service.tenants import Assurance, OnCall
-from messaging_service.tenants.identity import StaffIssuer
+from messaging_service.tenants.identity import Login, StaffIssuer
 
 LEVELS = ("basic", "middle", "high")
 
@@ -91,6 +91,23 @@ def test_staff_by_a_password_alone(asked: dict[str, Any], refused: bool) -> None
             msgspec.convert(table, StaffIssuer)
     else:
         msgspec.convert(table, StaffIssuer)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "http://login.example/token",
+        "https://login.example",
+        "https://login.example; script-src */token",
+        "javascript:alert(1)//",
+        "http://127.0.0.1.login.example/token",
+    ],
+)
+def test_where_staff_log_in(token: str) -> None:
+    """An address that is not https, or that could say more in the page's rules than a host, is refused."""
+    Login(client_id="ops", authorization="https://login.example/a", token="http://127.0.0.1:8081/token")
+    with pytest.raises(ValueError, match="login token"):
+        Login(client_id="ops", authorization="https://login.example/a", token=token)
 
 
 def test_the_link_to_an_alarm() -> None:

@@ -2,6 +2,7 @@
 
 import { follow, forgetToken, keepToken, Refused, token } from "./api.js";
 import { element, find } from "./elements.js";
+import { arrive, begin, offered } from "./login.js";
 import { showJourney } from "./journey.js";
 import { showBehind, showParked } from "./lists.js";
 import { showDay, showNow, openOverview } from "./overview.js";
@@ -13,7 +14,7 @@ const PLACES = [
   [/^#\/parked\/(\w+)\/(.+)$/, showParked],
 ];
 const AGAIN_MS = 3_000, DAY_MS = 60_000;
-let following = null, placed = false;
+let following = null, placed = false, issuers = [];
 
 function place() {
   const main = find("main");
@@ -34,15 +35,21 @@ function faulty(main, fault) {
 function showLogin(main, fault = "") {
   const input = element("input", { id: "token", type: "password", required: true, autocomplete: "off", "aria-describedby": "token-text" });
   const form = element("form", {},
-    element("h1", {}, say("login")), element("p", { id: "token-text", class: "quiet" }, say("login_text")),
+    issuers.length ? element("p", {}, say("login_or")) : "", element("p", { id: "token-text", class: "quiet" }, say("login_text")),
     element("label", { htmlFor: "token" }, say("token")), input,
-    element("p", { role: "alert" }, fault && say(fault)), element("button", { class: "primary" }, say("login")));
+    element("button", { class: issuers.length ? "" : "primary" }, say("login_token")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     keepToken(input.value.trim());
     start();
   });
-  main.replaceChildren(element("section", { class: "login" }, form));
+  const hospitals = issuers.map((issuer) => {
+    const button = element("button", { type: "button", class: "primary" }, say("login_at", issuer.name));
+    button.addEventListener("click", () => begin(issuer));
+    return button;
+  });
+  const heading = element("h1", {}, say("login")), alert = element("p", { role: "alert" }, fault && say(fault));
+  main.replaceChildren(element("section", { class: "login" }, heading, alert, hospitals, form));
 }
 
 function leave(fault = "") {
@@ -106,5 +113,8 @@ find("search").addEventListener("submit", (event) => {
 addEventListener("hashchange", () => (location.hash === "#main" ? find("main").focus() : place()));
 
 label();
+const [arrived, known] = await Promise.allSettled([arrive(), offered()]);
+issuers = known.value ?? [];
+if (arrived.value) keepToken(arrived.value);
 if (token()) start();
-else place();
+else leave(arrived.status === "rejected" ? "login_failed" : "");

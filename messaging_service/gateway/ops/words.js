@@ -3,7 +3,7 @@
 const WORDS = {
   nl: {
     title: "Berichtenverkeer", skip: "Naar de inhoud", search: "Nummer van een bericht", open: "Openen", leave: "Afmelden",
-    cancel: "Niet doen", login: "Aanmelden", login_text: "Plak het toegangstoken van uw aanmelding bij het ziekenhuis, met de rol ops. Het blijft in dit tabblad en verdwijnt als u het sluit.",
+    cancel: "Niet doen", login: "Aanmelden", login_at: (name) => `Aanmelden bij ${name}`, login_token: "Aanmelden met token", login_failed: "Het aanmelden is niet gelukt. Probeer het opnieuw.", login_or: "Of met een token:", login_text: "Plak het toegangstoken van uw aanmelding bij het ziekenhuis, met de rol ops. Het blijft in dit tabblad en verdwijnt als u het sluit.",
     token: "Toegangstoken", login_fault_401: "Dit token geldt niet of niet meer.", login_fault_403: "Dit token geeft geen toegang: de rol ops met het recht operations:read is nodig, na een sterke aanmelding.",
     live: "live", lost: "geen verbinding; er wordt opnieuw geprobeerd", fault: (what) => `Dat lukte niet: ${what}.`,
     attention: "Wat aandacht vraagt", all_well: "Niets vraagt nu aandacht van een mens.",
@@ -36,7 +36,7 @@ const WORDS = {
   },
   en: {
     title: "Message traffic", skip: "Skip to content", search: "Id of a message", open: "Open", leave: "Log out",
-    cancel: "Do not", login: "Log in", login_text: "Paste the access token of your login at the hospital, with the role ops. It stays in this tab and is gone when you close it.",
+    cancel: "Do not", login: "Log in", login_at: (name) => `Log in at ${name}`, login_token: "Log in with a token", login_failed: "Logging in did not succeed. Try again.", login_or: "Or with a token:", login_text: "Paste the access token of your login at the hospital, with the role ops. It stays in this tab and is gone when you close it.",
     token: "Access token", login_fault_401: "This token does not hold, or not any more.", login_fault_403: "This token does not let you in: the role ops with the scope operations:read is needed, after a strong login.",
     live: "live", lost: "no connection; trying again", fault: (what) => `That did not work: ${what}.`,
     attention: "What needs attention", all_well: "Nothing needs a person now.",
