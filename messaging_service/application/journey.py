@@ -11,7 +11,7 @@ from messaging_service.application.collections import ALARMS, FILINGS, HELD, JOU
 from messaging_service.application.escalate import StoredAlarm
 from messaging_service.application.journal import Outcome
 from messaging_service.application.mend import COMMAND_LINE, Operator
-from messaging_service.application.park import ParkedMessage
+from messaging_service.application.park import Mending, ParkedMessage
 from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.application.threads import StoredMessage, Threads
 from messaging_service.domain.errors import SettingInvalid
@@ -201,6 +201,14 @@ def _parkings(parked: Sequence[ParkedMessage]) -> Iterator[Moment]:
     for one in parked:
         facts: dict[str, str | int] = {"step": one.step, "reason": one.reason, "owner": one.owner, "state": one.state}
         yield Moment(one.parked_at, "parked", one.message, facts)
+        for mending in one.mendings:
+            yield Moment(mending.at, mending.what, one.message, _mended(one.step, mending))
+
+
+def _mended(step: str, mending: Mending) -> dict[str, str | int]:
+    said = {"parked": "reason", "given": "owner"}.get(mending.what, "remark")
+    facts: dict[str, str | int] = {"step": step, "by": mending.by, said: mending.remark}
+    return {name: value for name, value in facts.items() if value != ""}
 
 
 def _alarm_moments(alarm: StoredAlarm | None, message: str) -> Iterator[Moment]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import PARKED
-from messaging_service.application.park import STOPS_THE_MESSAGE, ParkedMessage
-from messaging_service.application.ports import Access, AccessLog, Actor, Broker, DocumentStore, Envelope
+from messaging_service.application.park import STOPS_THE_MESSAGE, Mending, ParkedMessage
+from messaging_service.application.ports import Access, AccessLog, Actor, Broker, Clock, DocumentStore, Envelope
 from messaging_service.application.threads import Threads
 from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.filing import FilingState, changed_message
@@ -48,7 +48,10 @@ class Kind:
 class Mend:
     """The use cases of `parked` and of the operations page. What is another tenant's is not there."""
 
-    def __init__(self, *, store: DocumentStore, threads: Threads, broker: Broker, access_log: AccessLog) -> None:
+    def __init__(
+        self, *, store: DocumentStore, threads: Threads, broker: Broker, access_log: AccessLog, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._store = store
         self._threads = threads
         self._broker = broker
@@ -104,7 +107,7 @@ class Mend:
         if Step(parked.step) in STOPS_THE_MESSAGE:
             await self._threads.set_state(parked.message, FilingState.WAITING)
         await self._broker.publish(parked.queue, envelope)
-        await self._change(replace(parked, state="replayed"))
+        await self._change(replace(parked, state="replayed"), "replayed", by)
 
     async def replay_like(self, step: str, reason: str, by: Operator, limit: int) -> int:
         """Replay the oldest ones of a kind, and say how many; those that somebody else mends meanwhile are theirs."""
@@ -121,13 +124,13 @@ class Mend:
         await self._write_down(parked, by)
         if Step(parked.step) in STOPS_THE_MESSAGE:
             await self._threads.set_state(parked.message, FilingState.CLOSED)
-        await self._change(replace(parked, state="closed", remark=remark))
+        await self._change(replace(parked, state="closed", remark=remark), "closed", by, remark)
 
     async def give(self, id: str, owner: str, by: Operator = COMMAND_LINE) -> None:
         """From now on it is `owner`'s to mend."""
         parked = await self._require_parked(id, by)
         await self._write_down(parked, by)
-        await self._change(replace(parked, owner=owner))
+        await self._change(replace(parked, owner=owner), "given", by, owner)
 
     async def _require_parked(self, id: str, by: Operator) -> ParkedMessage:
         parked = await self.show(id, by)
@@ -135,8 +138,9 @@ class Mend:
             raise ParkedNotFound(f"{id} is {parked.state}")
         return parked
 
-    async def _change(self, parked: ParkedMessage) -> None:
-        if not await self._store.replace(PARKED, to_document(parked)):
+    async def _change(self, parked: ParkedMessage, what: str, by: Operator, remark: str = "") -> None:
+        done = Mending(self._clock(), what, by.by.role, remark)
+        if not await self._store.replace(PARKED, to_document(replace(parked, mendings=(*parked.mendings, done)))):
             raise Conflict(f"parked {parked.id}")
 
     async def _write_down(self, parked: ParkedMessage, by: Operator) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from messaging_service.application.codec import UNREADABLE, Outgoing, outgoing, to_document
+from messaging_service.application.codec import UNREADABLE, Outgoing, from_document, outgoing, to_document
 from messaging_service.application.collections import PARKED
-from messaging_service.application.ports import Clock, DocumentStore, Envelope
+from messaging_service.application.ports import Clock, Document, DocumentStore, Envelope
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import notify_queue, step_of
 from messaging_service.domain.events import MessageParked
@@ -19,8 +19,24 @@ from messaging_service.tenants import Tenant
 
 _OWNERS = {Step.FILE: "epd-integrator", Step.NOTIFY: "portal-builder"}
 STOPS_THE_MESSAGE = (Step.PERSIST, Step.FILE)
+_MENDINGS = 50
+"""So many of the latest are kept of one message."""
 NOBODY_SAID_WHY = "delivery_limit"
 """A worker died on it again and again, so the broker gave it up; no step could say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What was done at `at` (milliseconds) with a parked message: replayed, closed, given; or that it was parked before.
+
+    `by` is the role of who did it; who it was is in the access log. `remark`: how it was dealt with, whose it became,
+    or why it was parked.
+    """
+
+    at: int
+    what: str
+    by: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,7 @@ class ParkedMessage:
     remark: str = ""
     version: int = 1
     identifier: str = ""
+    mendings: tuple[Mending, ...] = ()
 
 
 class _Identifiers(msgspec.Struct):
@@ -104,9 +121,19 @@ class Park:
 
     async def _write(self, parked: ParkedMessage) -> None:
         while not (await self._store.insert(PARKED, [to_document(parked)]))[0]:
-            known = await self._store.get(PARKED, parked.id)  # parked before, replayed, and back again
-            if known and await self._store.replace(PARKED, {**to_document(parked), "version": known["version"]}):
+            document = await self._store.get(PARKED, parked.id)
+            if document and await self._store.replace(PARKED, to_document(_after(document, parked))):
                 return
+
+
+def _after(document: Document, parked: ParkedMessage) -> ParkedMessage:
+    """Parked before, replayed, and back again; or this very one once more."""
+    known = from_document(document, ParkedMessage)
+    past = list(known.mendings)
+    if known.state != parked.state:
+        past.append(Mending(known.parked_at, "parked", remark=known.reason))
+    past.sort(key=lambda mending: mending.at)
+    return replace(parked, version=known.version, mendings=tuple(past[-_MENDINGS:]))
 
 
 def _step_of(queue: str) -> Step:

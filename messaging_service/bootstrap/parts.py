@@ -143,7 +143,9 @@ class Parts:
 
     def mend(self) -> Mend:
         """What operations do with parked messages."""
-        return Mend(store=self.store, threads=self.threads, broker=self.broker, access_log=self.access_log)
+        return Mend(
+            store=self.store, threads=self.threads, broker=self.broker, access_log=self.access_log, clock=self.clock
+        )
 
     def sampler(self) -> Sampler:
         """What adds this process's share to the samples of the queues."""

@@ -27,7 +27,13 @@ OPS, ELSEWHERE = Operator(SOMEBODY, "spijkenisse"), Operator(SOMEBODY, "sein")
 
 
 def mend(service: Service) -> Mend:
-    return Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
+    return Mend(
+        store=service.store,
+        threads=service.threads,
+        broker=service.broker,
+        access_log=service.access_log,
+        clock=service.clock,
+    )
 
 
 async def overview(service: Service, tenant: str = "spijkenisse") -> View:

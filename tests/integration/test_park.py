@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from messaging_service.application.changes import Changes
 from messaging_service.application.collections import FILINGS, PARKED
+from messaging_service.application.journey import Journeys
 from messaging_service.application.mend import Mend, ParkedNotFound
 from messaging_service.application.park import Park, ParkedMessage
 from messaging_service.application.ports import Envelope
@@ -27,7 +29,13 @@ def park(service: Service) -> Park:
 
 @pytest.fixture
 def mend(service: Service) -> Mend:
-    return Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
+    return Mend(
+        store=service.store,
+        threads=service.threads,
+        broker=service.broker,
+        access_log=service.access_log,
+        clock=service.clock,
+    )
 
 
 def given_up(message: StoredMessage, queue: str = FILE_QUEUE, reason: str = "AE-204") -> Envelope:
@@ -222,5 +230,46 @@ async def test_more_than_a_page_are_listed(service: Service) -> None:
     names = [f"{n:026}" for n in range(503)]
     envelopes = [Envelope(name, "MessageFiled", b"{}", {"queue": "notify.spijkenisse"}) for name in names]
     await asyncio.gather(*(park(envelope) for envelope in envelopes))
-    mend = Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
+    mend = Mend(
+        store=service.store,
+        threads=service.threads,
+        broker=service.broker,
+        access_log=service.access_log,
+        clock=service.clock,
+    )
     assert [parked.message for parked in await mend.listed()] == names
+
+
+async def test_what_was_done_is_in_the_journey(service: Service, park: Park, mend: Mend) -> None:
+    """Parked, given, replayed, parked again (told once more, as a broker may), closed: each with its time, in order."""
+    message = await service.persisted()
+    id = f"{message.id}.file"
+    await park(given_up(message))
+    for work in (mend.give(id, "epd-night-shift"), mend.replay(id)):
+        service.clock.minutes(1)
+        await work
+    service.clock.minutes(1)
+    for _ in range(2):
+        await park(given_up(message, reason="AE-207"))
+    service.clock.minutes(1)
+    await mend.close(id, "ward telephoned")
+    journeys = Journeys(
+        store=service.store, threads=service.threads, changes=Changes(service.store), access_log=service.access_log
+    )
+    begun, facts = message.persisted_at, ("reason", "owner", "remark")
+    said = [
+        (
+            (moment.at - begun) // 60_000,
+            moment.what,
+            *(moment.facts.get(fact) for fact in ("reason", "owner", "remark")),
+        )
+        for moment in (await journeys(message.id)).moments
+        if moment.what not in ("accepted", "persisted", "sent", "acknowledged")
+    ]
+    assert said == [
+        (0, "parked", "AE-204", None, None),
+        (1, "given", None, "epd-night-shift", None),
+        (2, "replayed", None, None, None),
+        (3, "parked", "AE-207", "epd-integrator", None),
+        (4, "closed", None, None, "ward telephoned"),
+    ]

@@ -48,7 +48,13 @@ async def test_parked_or_closed_before_it_was_stored(service: Service, reader: R
     """The persist step gave it up: its writer sees that, and that a person closed it, as message and as thread."""
     event = service.accepted()
     park = Park(tenants=service.tenants, store=service.store, threads=service.threads, clock=service.clock)
-    mend = Mend(store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log)
+    mend = Mend(
+        store=service.store,
+        threads=service.threads,
+        broker=service.broker,
+        access_log=service.access_log,
+        clock=service.clock,
+    )
     await park(replace(enveloped(event), headers={"queue": "persist.normal", "reason": "transit_seal"}))
     assert (await reader.message(who(), event.message)).state is State.PARKED
     assert (await reader.thread(who(), event.message)).messages[0].state is State.PARKED

@@ -93,7 +93,11 @@ async def test_what_the_list_misses_is_parked_with_one_alert(service: Service) -
         assert {(await at.filing(id)).state for id in lost} == {FilingState.PARKED}
         await at.epd.set_mode("normal")
         await Mend(
-            store=service.store, threads=service.threads, broker=service.broker, access_log=service.access_log
+            store=service.store,
+            threads=service.threads,
+            broker=service.broker,
+            access_log=service.access_log,
+            clock=service.clock,
         ).replay(f"{lost[0]}.file")
         assert await at.carry_out() == [lost[0]]
         assert at.epd.inbox[lost[0]].count == 1
