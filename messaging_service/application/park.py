@@ -27,7 +27,7 @@ NOBODY_SAID_WHY = "delivery_limit"
 
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """What was done at `at` (milliseconds) with a parked message: replayed, closed, given; or that it was parked before.
+    """What was done at `at` (milliseconds) with a parked message: replayed, closed, given; or parked before.
 
     `by` is the role of who did it; who it was is in the access log. `remark`: how it was dealt with, whose it became,
     or why it was parked.

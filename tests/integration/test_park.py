@@ -261,7 +261,7 @@ async def test_what_was_done_is_in_the_journey(service: Service, park: Park, men
         (
             (moment.at - begun) // 60_000,
             moment.what,
-            *(moment.facts.get(fact) for fact in ("reason", "owner", "remark")),
+            *(moment.facts.get(fact) for fact in facts),
         )
         for moment in (await journeys(message.id)).moments
         if moment.what not in ("accepted", "persisted", "sent", "acknowledged")
