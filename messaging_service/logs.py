@@ -34,6 +34,7 @@ ALLOWED = frozenset(
         "tenant",
         "text",
         "thread",
+        "trace_id",
         "traceback",
     }
 )
@@ -49,6 +50,7 @@ def configure(format: Literal["json", "console"], level: str) -> None:
     )
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _where_it_failed,

@@ -129,6 +129,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         max_body=parts.settings.max_body,
         public_url=parts.settings.public_url.rstrip("/"),
         clock=parts.clock,
+        traces=parts.traces,
     )
 
 

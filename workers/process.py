@@ -31,5 +31,6 @@ async def run_steps(parts: Parts, steps: Sequence[Step], stop: asyncio.Event) ->
                 meter=parts.metrics,
                 ladder_ms=parts.settings.ladder_ms,
                 stop=stop,
+                traces=parts.traces,
             )
             running.create_task(runner.run(), name=station.queue)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import structlog
 
 from messaging_service.application.alerts import Alerts
-from messaging_service.application.ports import Broker, Delivery, Meter
+from messaging_service.application.ports import Broker, Delivery, Meter, Traces
 from messaging_service.domain.errors import BrokerDown, ServerFault, StoreDown
 from workers.settling import Handler, Settling
+from workers.tracing import TracedSettling
 
 log = structlog.get_logger()
 
@@ -55,9 +56,15 @@ class Runner:
         meter: Meter,
         ladder_ms: Sequence[int],
         stop: asyncio.Event,
+        traces: Traces | None = None,
     ) -> None:
+        """`traces` None: nothing is traced."""
         self._station = station
-        self._settling = Settling(station.queue, broker, ladder_ms)
+        self._settling = (
+            Settling(station.queue, broker, ladder_ms)
+            if traces is None
+            else TracedSettling(station.queue, broker, ladder_ms, traces)
+        )
         self._broker = broker
         self._alerts = alerts
         self._meter = meter

@@ -10,13 +10,13 @@ import structlog
 
 from messaging_service.application.codec import Outgoing
 from messaging_service.application.ports import Broker, Delivery, Envelope
+from messaging_service.application.ports.tracing import TRACEPARENT
 from messaging_service.application.topology import DEFERRAL_MS, PARK
 from messaging_service.domain.errors import BrokerDown, Deferred, MessageFault, ServerFault
 
 log = structlog.get_logger()
 
 Handler = Callable[[Envelope], Awaitable[list[Outgoing]]]
-_TRACE = "traceparent"
 _SOON = 10
 
 
@@ -60,7 +60,7 @@ class Settling:
         return "done"
 
     async def _publish(self, envelope: Envelope, follows: list[Outgoing]) -> None:
-        trace = {_TRACE: envelope.headers[_TRACE]} if _TRACE in envelope.headers else {}
+        trace = {TRACEPARENT: envelope.headers[TRACEPARENT]} if TRACEPARENT in envelope.headers else {}
         if len(follows) == 1:
             await self._send(follows[0], trace)
         elif follows:

@@ -25,6 +25,7 @@ class Metrics:
         self._acks = self._counter("messaging_acknowledgements", "Answers of the EPD", "tenant", "lane", "code")
         self._channels = self._counter("messaging_channel", "Outward channels", "channel", "outcome")
         self._tokens = self._counter("messaging_tokens_refused", "Access tokens refused", "reason")
+        self._spans = self._counter("messaging_spans_lost", "Spans of traces that were not told", "reason")
         self._latency = Histogram(
             "messaging_filing_seconds",
             "From accepted to acknowledged by the EPD",
@@ -83,6 +84,10 @@ class Metrics:
     def token(self, reason: str) -> None:
         """A token was refused."""
         self._tokens.labels(reason).inc()
+
+    def spans_lost(self, reason: str, count: int) -> None:
+        """Spans that no collector will ever see, for this reason."""
+        self._spans.labels(reason).inc(count)
 
     def queues(self, depths: Mapping[str, Depth], oldest_ms: Mapping[str, int], parked: int) -> None:
         """What waits now, read at each scrape; a queue not in `oldest_ms` is empty."""

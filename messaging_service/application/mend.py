@@ -11,6 +11,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import PARKED
 from messaging_service.application.park import STOPS_THE_MESSAGE, Mending, ParkedMessage
 from messaging_service.application.ports import Access, AccessLog, Actor, Broker, Clock, DocumentStore, Envelope
+from messaging_service.application.ports.tracing import TRACEPARENT
 from messaging_service.application.threads import Threads
 from messaging_service.domain.errors import Conflict, SettingInvalid
 from messaging_service.domain.filing import FilingState, changed_message
@@ -103,7 +104,8 @@ class Mend:
         """
         parked = await self._require_parked(id, by)
         await self._write_down(parked, by)
-        envelope = Envelope(parked.message, parked.kind, parked.body, {"queue": parked.queue})
+        trace = {TRACEPARENT: parked.traceparent} if parked.traceparent else {}
+        envelope = Envelope(parked.message, parked.kind, parked.body, {"queue": parked.queue, **trace})
         if Step(parked.step) in STOPS_THE_MESSAGE:
             await self._threads.set_state(parked.message, FilingState.WAITING)
         await self._broker.publish(parked.queue, envelope)

@@ -10,6 +10,7 @@ import msgspec
 from messaging_service.application.codec import UNREADABLE, Outgoing, from_document, outgoing, to_document
 from messaging_service.application.collections import PARKED
 from messaging_service.application.ports import Clock, Document, DocumentStore, Envelope
+from messaging_service.application.ports.tracing import TRACEPARENT, valid_traceparent
 from messaging_service.application.threads import Threads
 from messaging_service.application.topology import notify_queue, step_of
 from messaging_service.domain.events import MessageParked
@@ -45,6 +46,7 @@ class ParkedMessage:
 
     `order` sorts by time and is never the same twice, so that pages neither miss nor repeat one.
     `identifier`: where the body holds content, the keyed digest by which its patient is looked up.
+    `traceparent`: the trace that a replay goes on with.
     """
 
     id: str
@@ -64,6 +66,7 @@ class ParkedMessage:
     version: int = 1
     identifier: str = ""
     mendings: tuple[Mending, ...] = ()
+    traceparent: str = ""
 
 
 class _Identifiers(msgspec.Struct):
@@ -117,6 +120,7 @@ class Park:
             state="parked",
             body=envelope.body,
             identifier=ids.identifier,
+            traceparent=valid_traceparent(envelope.headers.get(TRACEPARENT)),
         )
 
     async def _write(self, parked: ParkedMessage) -> None:

@@ -16,6 +16,7 @@ import structlog
 from messaging_service.adapters.counted_broker import CountedBroker
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.operations import OperationsChannel
+from messaging_service.adapters.traced_broker import TracedBroker
 from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
@@ -30,6 +31,7 @@ from messaging_service.application.threads import Threads
 from messaging_service.application.topology import topology
 from messaging_service.bootstrap.parts import Parts
 from messaging_service.bootstrap.servers import broker_of, store_of
+from messaging_service.bootstrap.traces import traces_of
 from messaging_service.config import Settings, load_tenants
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import ServerFault, SettingInvalid
@@ -87,6 +89,7 @@ def _assemble(
     closing: AsyncExitStack,
 ) -> Parts:
     metrics, patients = Metrics(), Patients(store, keyring)
+    traces = traces_of(settings, name, metrics.spans_lost, closing)
     anchors = Anchors(store, keyring, system_clock)
     operations = OperationsChannel(
         settings.ops_webhook, http, system_clock, count=partial(metrics.channel, "operations")
@@ -98,7 +101,11 @@ def _assemble(
         topology=queues,
         clock=system_clock,
         keyring=keyring,
-        broker=CountedBroker(broker, metrics.published),
+        broker=(
+            CountedBroker(broker, metrics.published)
+            if traces is None
+            else TracedBroker(broker, metrics.published, traces)
+        ),
         store=store,
         http=http,
         metrics=metrics,
@@ -113,6 +120,7 @@ def _assemble(
         calendars={tenant.id: TenantWorkingDays(tenant.reply) for tenant in tenants.values()},
         pools={},
         closing=closing,
+        traces=traces,
     )
 
 

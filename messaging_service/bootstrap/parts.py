@@ -15,6 +15,7 @@ from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
 from messaging_service.adapters.public_addresses import PublicAddresses
 from messaging_service.adapters.team_mail import TeamMail
+from messaging_service.adapters.traced_epd import TracedEpd
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.access_anchors import Anchors
 from messaging_service.application.access_log import ChainedAccessLog
@@ -60,6 +61,7 @@ from messaging_service.application.ports import (
     DocumentStore,
     PortalWebhook,
     Topology,
+    Traces,
     WorkingDays,
 )
 from messaging_service.application.processes import Condition, Presence
@@ -120,6 +122,7 @@ class Parts:
     calendars: Mapping[str, WorkingDays]
     pools: dict[str, MllpPool]
     closing: AsyncExitStack
+    traces: Traces | None = None
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -446,7 +449,8 @@ class Parts:
             pool = epd_pool(tenant.epd)
             self.closing.push_async_callback(pool.close)
             self.pools[tenant.id] = pool
-            lines[tenant.id] = EpdLine(tenant, pool, DocumentTemplate.compile(tenant.epd.profile))
+            epd = pool if self.traces is None else TracedEpd(pool, tenant.id, tenant.epd.address, self.traces)
+            lines[tenant.id] = EpdLine(tenant, epd, DocumentTemplate.compile(tenant.epd.profile))
         return lines
 
     def duties(self) -> dict[str, Duty]:

@@ -33,6 +33,7 @@ from messaging_service.gateway import (
 from messaging_service.gateway.context import CONTEXT, TENANT, Context, language_of
 from messaging_service.gateway.origins import Origins
 from messaging_service.gateway.problems import kind_of, problem_response
+from messaging_service.gateway.tracing import traced
 
 log = structlog.get_logger()
 
@@ -43,8 +44,9 @@ _JSON_OVERHEAD = 8
 def build_app(context: Context) -> web.Application:
     """The application, with nothing connected and nothing started."""
     origins = Origins(context.tenants)
+    watching = [traced(context.traces)] if context.traces is not None else []
     app = web.Application(
-        middlewares=[origins.preflight, _answer_problems],
+        middlewares=[*watching, origins.preflight, _answer_problems],
         client_max_size=context.max_body * _JSON_OVERHEAD + _HEADERS_BYTES,
     )
     app[CONTEXT] = context

@@ -27,7 +27,8 @@ from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.mend import Mend
 from messaging_service.application.overview import Recent
 from messaging_service.application.personal_data import PersonalData
-from messaging_service.application.ports import Clock
+from messaging_service.application.ports import Clock, Traces
+from messaging_service.application.ports.tracing import TRACEPARENT, valid_traceparent
 from messaging_service.application.read import Reader
 from messaging_service.application.read_access_log import ReadAccessLog
 from messaging_service.application.recipients import Recipients
@@ -91,16 +92,19 @@ class Context:
     max_body: int
     public_url: str
     clock: Clock
+    traces: Traces | None = None
 
 
 CONTEXT = web.AppKey("context", Context)
 TENANT = web.RequestKey("tenant", Tenant)
 LANGUAGE = web.RequestKey("language", str)
+TRACE = web.RequestKey("trace", str)
+"""The traceparent of the span that holds the request, where requests are traced."""
+
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}\Z"
 """Message and thread ids: Crockford base32, upper case."""
 
 _ID = re.compile(ID_PATTERN)
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 async def authenticate(request: web.Request) -> Writer:
@@ -180,8 +184,6 @@ def language_of(request: web.Request) -> str:
 
 
 def traceparent_of(request: web.Request) -> str:
-    """The caller's trace (W3C Trace Context), or a new one."""
-    given = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+    """What this request's work goes on with: its span, else the caller's trace (W3C Trace Context), else a new one."""
+    given = request.get(TRACE) or valid_traceparent(request.headers.get(TRACEPARENT))
+    return given or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

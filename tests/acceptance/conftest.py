@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
+from tests.parts.collector import Collector, collector
 from tests.parts.mongo import MongoServer, mongo_server
 from tests.parts.rabbit import RabbitNode
 from tests.parts.servers import virtual_host
@@ -24,13 +25,21 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def spans() -> AsyncIterator[Collector]:
+    """Where the shared service's traces go."""
+    async with collector() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def shared_system(
-    rabbit_node: RabbitNode, mongo: MongoServer, tmp_path_factory: pytest.TempPathFactory
+    rabbit_node: RabbitNode, mongo: MongoServer, spans: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
-    """The service, every step a process of its own."""
+    """The service, every step a process of its own, its traces told."""
     broker = await virtual_host(rabbit_node)
     folder = tmp_path_factory.mktemp("system")
-    async with running(folder, broker=broker, store=f"{mongo.uri}/acceptance") as system:
+    traced = {"MESSAGING_TRACES": spans.url}
+    async with running(folder, broker=broker, store=f"{mongo.uri}/acceptance", settings=traced) as system:
         yield system
 
 

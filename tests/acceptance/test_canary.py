@@ -1,5 +1,5 @@
 """What a patient wrote and who the patient is stand nowhere in the clear: not on the broker's disk, not in the
-database, not in logs, metrics, queue headers, alarms, alerts or events.
+database, not in logs, metrics, traces, queue headers, alarms, alerts or events.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aio_pika
 import pytest
 
+from tests.parts.collector import Collector
 from tests.parts.mongo import MongoServer
 from tests.parts.patient import ABUSE, URGENT, Answer, Patient
 from tests.parts.rabbit import RabbitNode
@@ -78,7 +79,7 @@ def patient_without_a_second_factor(system: System, number: str, name: str) -> P
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_nothing_is_readable_outside_the_processes(
-    system: System, rabbit_node: RabbitNode, mongo: MongoServer, number: str
+    system: System, spans: Collector, rabbit_node: RabbitNode, mongo: MongoServer, number: str
 ) -> None:
     """Canary, numbers, name and token are found by no grep in any form, while message ids are: the grep does look."""
     canary, name = f"kanarie{secrets.token_hex(8)}", f"Zwaluw{secrets.token_hex(6)}"
@@ -91,6 +92,7 @@ async def test_nothing_is_readable_outside_the_processes(
     assert waiting.id.encode() in headers
     async with system.http.get(f"{system.url}/metrics") as page:
         metrics = await page.read()
+    await until(lambda: answers["parked"].id.encode() in b"".join(spans.raw), "its spans are told")
     listed = await system.children.command("parked", "list", "--json")
     (shown := Path(system.folder / "shown")).mkdir(exist_ok=True)
     for file, content in {
@@ -98,6 +100,7 @@ async def test_nothing_is_readable_outside_the_processes(
         "metrics": metrics,
         "told": b"\n".join(system.told.raw),
         "parked": listed.out.encode(),
+        "spans": b"\n".join(spans.raw),
     }.items():
         (shown / file).write_bytes(content)
     places = files_below(rabbit_node.folder, mongo.folder, system.folder / "logs", shown)

@@ -17,7 +17,7 @@ from tests.contract.description import PROBLEM, HttpDescription
 
 DESCRIPTION = HttpDescription()
 EXAMPLES = list(DESCRIPTION.examples())
-NOTHING = cast(Any, SimpleNamespace(max_body=16_384, checks=None, tenants={}))
+NOTHING = cast(Any, SimpleNamespace(max_body=16_384, checks=None, tenants={}, traces=None))
 """Enough of a context to lay out the routes."""
 
 

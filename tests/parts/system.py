@@ -176,10 +176,11 @@ async def running(
     plan: Mapping[str, tuple[str, ...]] = SEPARATE,
     parks_unknown: str = "sein",
     more: Mapping[str, str] = {},
+    settings: Mapping[str, str] = {},
 ) -> AsyncIterator[System]:
     """A system in `folder` on these servers, up and working; everything ends with it.
 
-    `more` tenants: by their ids the text of their files, as it is.
+    `more` tenants: by their ids the text of their files, as it is. `settings` are added to the processes' own.
     """
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(receivers())
@@ -202,6 +203,7 @@ async def running(
             "MESSAGING_LADDER_MS": LADDER_MS,
             "PORTAL": f"{told.url}/events",
             **_addresses(tenants, epds, issuers, staff, told),
+            **settings,
         }
         children = Children(environment, folder / "logs")
         stack.push_async_callback(children.close)

@@ -19,6 +19,7 @@ from messaging_service.application.ports.outward import (
     WorkingDays,
 )
 from messaging_service.application.ports.store import Collection, Document, DocumentStore, Index
+from messaging_service.application.ports.tracing import Span, SpanKind, Traces
 
 __all__ = [
     "Access",
@@ -43,7 +44,10 @@ __all__ = [
     "Operations",
     "PortalWebhook",
     "QueueDeclaration",
+    "Span",
+    "SpanKind",
     "Topology",
+    "Traces",
     "Waiting",
     "WorkingDays",
 ]
