@@ -12,6 +12,7 @@ from typing import Any
 _NUMBERS = ("112", "0800-0113", "113", "0800-2000")
 _OWN_LINE = {"suicidality": "suicidality", "domestic_violence": "violence"}
 PRIVATE_TOPICS = frozenset(_OWN_LINE)
+_ENDS = (".", "!", "?", "…", "؟", ":")
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -67,6 +68,7 @@ def _line(name: str, language: str, overrides: Mapping[str, str]) -> str:
     must = [number for number in ("112", "0800-0113", "0800-2000") if number in built_in]
     if not own:
         return built_in
+    own = own if own.endswith(_ENDS) else f"{own}."
     return own if all(number in own for number in must) else f"{own} {built_in}"
 
 

@@ -45,7 +45,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The conclusion over all matches; an urgent text is never refused (terms articles 3.2 and 3.7)."""
+    """The conclusion over all matches; an urgent text is never refused (terms articles 3.2 and 3.7).
+
+    `prohibited` says that something in it is a reason to refuse, also where urgency stands against that. A mere mark
+    (a rule that only cautions, a quotation, a report, a finding that is outweighed) names its category and leaves
+    `prohibited` false.
+    """
 
     urgent: bool
     alarm: bool

@@ -70,13 +70,14 @@ def test_urgent(service: HttpService) -> None:
 
 @pytest.mark.parametrize(("topic", "number"), [("domestic_violence", "0800-2000"), ("suicidality", "0800-0113")])
 def test_what_is_the_writers_alone(service: HttpService, topic: str, number: str) -> None:
-    """Veilig Thuis and 113 are told to the writer, once; message and thread, which others can read, name 112 alone."""
+    """Veilig Thuis and 113 are told to the writer, once; message, thread and export, which others read, lack them."""
     answer = posted(service, {**SHORT, "body": ALONE[topic]})
     assert number in answer.json["notice"]["text"]
     filed = DESCRIPTION.hold("GET", MESSAGE, service.filed(answer.json["id"]))
     assert filed.json["notice"]["telephone"] == ["112"]
     thread = got(service, f"/v1/threads/{answer.json['thread']}", THREAD)
-    for read in (filed, thread):
+    for read in (filed, thread, service.send("GET", "/v1/export")):
+        assert answer.json["id"] in json.dumps(read.json)
         assert number not in json.dumps(read.json)
         assert topic not in json.dumps(read.json)
 

@@ -269,6 +269,21 @@ def test_screening_from_standard_input(run: Run) -> None:
         one_line(run("screen", given=unreadable), "line 1 of the input")
 
 
+def test_a_changed_lexicon_shows_what_it_changes(run: Run, tmp_path: Path) -> None:
+    """Judged under an old lexicon as well: each line whose verdict differs, from what to what, and how many do."""
+    (tmp_path / "nl").mkdir()
+    rule = 'kind = "urgency"\ntopic = "eye"\n[[rule]]\nid = "old"\nparts = ["kwabbel"]\n'
+    (tmp_path / "nl" / "urgency_eye.toml").write_text(rule, "utf-8")
+    texts = ("Wat is mijn afspraak?", "Mijn kwabbel is weg.", "Ik krijg geen lucht meer.")
+    given = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    said = run("screen", "--changes", str(tmp_path), given=given).stdout.splitlines()
+    assert [line for line in said if line.startswith("line")] == [
+        "line 2: accept urgent eye alarm → accept",
+        "line 3: accept → accept urgent breathing general alarm",
+    ]
+    assert said[-1] == "2 of 3 verdicts changed"
+
+
 def test_destroying_by_command(ready: Run, tmp_path: Path) -> None:
     """An unknown number is an error and writes no list; a list is applied, and is nothing to an empty store."""
     decided = ("--decision", "MD-1", "--by", "A. de Vries", "--on", "2026-11-20", "--list", str(tmp_path / "list"))

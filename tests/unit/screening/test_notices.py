@@ -26,3 +26,16 @@ def test_own_wording_cannot_drop_112() -> None:
     notice = notice_for(["cardiac"], "nl", {"emergency": "Bel de afdeling."})
     assert notice.text.startswith("Bel de afdeling.")
     assert "112" in notice.text
+
+
+@pytest.mark.parametrize(
+    ("own", "begins"),
+    [
+        ("Bel de afdeling", "Bel de afdeling. Uw bericht kan"),
+        ("Bel nu 112", "Bel nu 112. Bel anders nu de afdeling"),
+        ("Nood? Bel nu 112!", "Nood? Bel nu 112! Bel anders nu de afdeling"),
+    ],
+)
+def test_own_wording_without_a_full_stop_does_not_run_on(own: str, begins: str) -> None:
+    """A hospital's own line ends before the next one begins, whatever sign it lacks."""
+    assert notice_for(["eye"], "nl", {"emergency": own}).text.startswith(begins)

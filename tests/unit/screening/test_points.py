@@ -103,7 +103,8 @@ def test_points_refuse_mark_or_let_a_text_through(screener: Screener) -> None:
     assert _screen(screener, "wat een flapdrol").outcome is Outcome.REFUSE
     assert _screen(screener, "wat een zemel").outcome is Outcome.CAUTION
     assert _screen(screener, "wat een prutsel").outcome is Outcome.REFUSE
-    assert _screen(screener, "bedankt voor dat prutsel").outcome is Outcome.CAUTION
+    doubted = _screen(screener, "bedankt voor dat prutsel")
+    assert (doubted.outcome, doubted.prohibited, doubted.categories) == (Outcome.CAUTION, False, ("hateful",))
 
 
 def test_an_emergency_of_a_rule_beside_abuse_of_points_is_delivered(screener: Screener) -> None:
