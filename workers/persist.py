@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from messaging_service.application.persist import Persist
-from messaging_service.application.topology import persist_queue
+from messaging_service.application.topology import deferrals_for_opener, persist_queue
 from messaging_service.bootstrap import Parts
 from messaging_service.domain.message import Lane
 from workers.runner import Station
@@ -24,6 +24,7 @@ def stations(parts: Parts) -> list[Station]:
         awaited=parts.awaited(),
         access_log=parts.access_log,
         clock=parts.clock,
+        opener_deferrals=deferrals_for_opener(parts.settings.ladder_ms),
     )
     return [
         Station(persist_queue(lane), persist, _AT_ONCE[lane], parts.store.ping, longest_pause=_LONGEST_PAUSE[lane])

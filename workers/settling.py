@@ -11,13 +11,12 @@ import structlog
 from messaging_service.application.codec import Outgoing
 from messaging_service.application.ports import Broker, Delivery, Envelope
 from messaging_service.application.ports.tracing import TRACEPARENT
-from messaging_service.application.topology import DEFERRAL_MS, PARK
+from messaging_service.application.topology import DEFERRAL_MS, PARK, SOON
 from messaging_service.domain.errors import BrokerDown, Deferred, MessageFault, ServerFault
 
 log = structlog.get_logger()
 
 Handler = Callable[[Envelope], Awaitable[list[Outgoing]]]
-_SOON = 10
 
 
 class Settling:
@@ -75,7 +74,7 @@ class Settling:
     async def _defer(self, envelope: Envelope) -> str:
         """Soon at first; a predecessor that takes long is asked for less often."""
         times = envelope.count("deferred")
-        delay = DEFERRAL_MS if times < _SOON else self._ladder_ms[0]
+        delay = DEFERRAL_MS if times < SOON else self._ladder_ms[0]
         waiting = replace(envelope, headers={**envelope.headers, "deferred": times + 1})
         await self._broker.publish(self._queue, waiting, delay_ms=delay)
         return "deferred"

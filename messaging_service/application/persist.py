@@ -43,7 +43,9 @@ class Persist:
         awaited: Awaited,
         access_log: AccessLog,
         clock: Clock,
+        opener_deferrals: int,
     ) -> None:
+        """After `opener_deferrals` a message does not wait any longer for the one that opens its thread."""
         self._tenants = tenants
         self._keyring = keyring
         self._patients = patients
@@ -53,6 +55,7 @@ class Persist:
         self._awaited = awaited
         self._access_log = access_log
         self._clock = clock
+        self._opener_deferrals = opener_deferrals
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
@@ -70,7 +73,8 @@ class Persist:
         submission = self._open(event)
         turn = self._turns.setdefault(event.thread, asyncio.Lock())
         async with turn:  # messages of one thread take their places in the order of the queue
-            stored = await self._store(tenant, event, submission)
+            waits = envelope.count("deferred") < self._opener_deferrals
+            stored = await self._store(tenant, event, submission, waits)
         persisted = MessagePersisted(stored.id, stored.tenant, stored.thread, event.lane, stored.accepted_at)
         return [outgoing(file_queue(tenant.id, event.lane), persisted)]
 
@@ -81,10 +85,12 @@ class Persist:
             raise MessageFault("transit_seal") from problem
         return unpack(packed, Submission)
 
-    async def _store(self, tenant: Tenant, event: MessageAccepted, submission: Submission) -> StoredMessage:
+    async def _store(
+        self, tenant: Tenant, event: MessageAccepted, submission: Submission, waits: bool
+    ) -> StoredMessage:
         try:
             patient = await self._patients.ensure(tenant.id, submission.identifiers, submission.patient_name)
-            submission = await self._allowed(tenant, event, submission, patient)
+            submission = await self._allowed(tenant, event, submission, patient, waits)
             message = await self._compose(tenant, event, submission, patient)
             private = submission.private if event.thread == event.message else None
             thread = StoredThread.opened(event.thread, tenant.id, patient.id, event.accepted_at, private=private)
@@ -101,7 +107,7 @@ class Persist:
         return stored
 
     async def _allowed(
-        self, tenant: Tenant, event: MessageAccepted, submission: Submission, patient: Patient
+        self, tenant: Tenant, event: MessageAccepted, submission: Submission, patient: Patient, waits: bool
     ) -> Submission:
         """What the gateway could not check while the store was down is checked here, as of its acceptance."""
         if not submission.checked:
@@ -111,10 +117,12 @@ class Persist:
                 raise MessageFault(_reason(problem), final=True) from problem
             submission = replace(submission, author=entry.author)
         if event.thread != event.message:
-            await self._require_own_thread(event, submission, patient)
+            await self._require_own_thread(event, submission, patient, waits)
         return submission
 
-    async def _require_own_thread(self, event: MessageAccepted, submission: Submission, patient: Patient) -> None:
+    async def _require_own_thread(
+        self, event: MessageAccepted, submission: Submission, patient: Patient, waits: bool
+    ) -> None:
         thread = await self._threads.thread(event.thread)
         if thread is None:
             key = self._patients.key(event.tenant, submission.identifiers)
@@ -124,7 +132,8 @@ class Persist:
             own = thread.tenant == event.tenant and sees(submission.author, records, thread)
         if not own:
             raise MessageFault("thread_of_another", final=True)
-        if thread is None and event.lane is Lane.NORMAL and not await self._threads.opener_is_parked(event.thread):
+        may_wait = thread is None and waits and event.lane is Lane.NORMAL
+        if may_wait and not await self._threads.opener_is_parked(event.thread):
             raise Deferred  # the message that opens it is still to come: another worker has it, or died with it
 
     async def _compose(

@@ -10,7 +10,6 @@ from messaging_service.application.accounts import Accounts, Entry
 from messaging_service.application.awaited import Awaited
 from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import unpack
-from messaging_service.application.collections import PARKED
 from messaging_service.application.patients import Patient, Patients
 from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.application.reads import Reads
@@ -219,7 +218,7 @@ class Reader:
         key = self._patients.key(reader.tenant.id, reader.identifiers)
         if not self._keyring.is_message_id_of(reader.tenant.id, key, id):
             raise NotFound
-        parked = await self._store.get(PARKED, f"{id}.persist")
+        parked = await self._threads.parked_unstored(id)
         return MessageView(id, id, _STATES_BEFORE.get(parked["state"] if parked else "", State.ACCEPTED))
 
     async def _records(self, reader: Writer, entry: Entry, thread: StoredThread | None) -> Sequence[str]:

@@ -44,6 +44,46 @@ class Reconciliation:
     changed: list[str] = field(default_factory=list)
 
 
+class ProveFiled:
+    """Records that the EPD's list holds a document, and tells the portal."""
+
+    def __init__(self, threads: Threads, broker: Broker, clock: Clock) -> None:
+        self._threads = threads
+        self._broker = broker
+        self._clock = clock
+
+    async def __call__(self, filing: Filing) -> bool:
+        """False when the file step has it in hand, which will have its own proof."""
+        last = filing.attempts[-1] if filing.attempts else Attempt(filing.control_id, self._clock())
+        proved = Attempt(last.control_id, last.sent_at, RECONCILED, acknowledged_at=self._clock())
+        add = filing.answered if last.code == UNKNOWN else filing.answered_later
+        try:
+            filing = await self._threads.change(add(proved, FilingState.FILED))
+        except Conflict:
+            return False
+        message = required(await self._threads.message(changed_message(filing.id)))
+        for follows in filed_events(filing, message.thread):
+            await self._broker.publish(follows.queue, follows.envelope)
+        return True
+
+
+async def filings_in(store: DocumentStore, tenant: Tenant, state: FilingState, until: int) -> AsyncIterator[Filing]:
+    """A tenant's in that state, accepted before `until` (ms); ids of one millisecond may span pages."""
+    for lane in Lane:
+        asked = {"tenant": tenant.id, "lane": lane, "state": state}
+        seen: set[str] = set()
+        above, limit = 0, _PAGE
+        while True:
+            found = await store.find(FILINGS, "by_lane", asked, above=above, below=until, limit=limit)
+            for filing in (from_document(document, Filing) for document in found if document["id"] not in seen):
+                seen.add(filing.id)
+                yield filing
+            if len(found) < limit:
+                break
+            last = found[-1]["accepted_at"] - 1
+            above, limit = (last, _PAGE) if last > above else (above, 2 * limit)
+
+
 class Reconcile:
     """The use case behind `messaging-service epd reconcile`. Repeating it changes nothing."""
 
@@ -62,7 +102,7 @@ class Reconcile:
         self._threads = threads
         self._changes = changes
         self._alerts = alerts
-        self._clock = clock
+        self._prove = ProveFiled(threads, broker, clock)
 
     async def __call__(self, tenant: Tenant, numbers: Iterable[str], *, since: int, until: int) -> Reconciliation:
         """`numbers` are all TXA-12 (of results OBR-3) that the EPD took from `since` until before `until`.
@@ -74,9 +114,9 @@ class Reconcile:
         known = await self._of_tenant(tenant, listed)
         done = Reconciliation(listed=len(listed), strange=len(listed) - len(known))
         for filing in known.values():
-            if filing.state in (FilingState.DELIVERED, FilingState.UNKNOWN):
-                await self._file(tenant, filing, done)
-        async for filing in self._delivered(tenant, until):
+            if filing.state in (FilingState.DELIVERED, FilingState.UNKNOWN) and await self._prove(filing):
+                done.filed.append(filing.id)
+        async for filing in filings_in(self._store, tenant, FilingState.DELIVERED, until):
             if since <= filing.taken_at < until and filing.id not in known:
                 await self._miss(filing, done)
         await self._tell(tenant, done)
@@ -88,19 +128,6 @@ class Reconcile:
             found.update(await self._threads.filings(ids[start : start + _PAGE]))
         return {id: filing for id, filing in found.items() if filing.tenant == tenant.id}
 
-    async def _file(self, tenant: Tenant, filing: Filing, done: Reconciliation) -> None:
-        sent = filing.attempts[-1]
-        proved = Attempt(sent.control_id, sent.sent_at, RECONCILED, acknowledged_at=self._clock())
-        add = filing.answered if sent.code == UNKNOWN else filing.answered_later
-        try:
-            filing = await self._threads.change(add(proved, FilingState.FILED))
-        except Conflict:
-            return  # the file step has it in hand, and will have its own proof
-        message = required(await self._threads.message(changed_message(filing.id)))
-        for follows in filed_events(filing, message.thread):
-            await self._broker.publish(follows.queue, follows.envelope)
-        done.filed.append(filing.id)
-
     async def _miss(self, filing: Filing, done: Reconciliation) -> None:
         """A change that is no document of its own is in no list, nor is what a later change took out of it."""
         message = required(await self._threads.message(changed_message(filing.id)))
@@ -111,22 +138,6 @@ class Reconcile:
         follows = parking(filing, message, NOT_IN_EPD)
         await self._broker.publish(follows.queue, follows.envelope)
         done.missing.append(filing.id)
-
-    async def _delivered(self, tenant: Tenant, until: int) -> AsyncIterator[Filing]:
-        """Those that are delivered and were accepted before `until`; ids of one millisecond may span pages."""
-        for lane in Lane:
-            asked = {"tenant": tenant.id, "lane": lane, "state": FilingState.DELIVERED}
-            seen: set[str] = set()
-            above, limit = 0, _PAGE
-            while True:
-                found = await self._store.find(FILINGS, "by_lane", asked, above=above, below=until, limit=limit)
-                for filing in (from_document(document, Filing) for document in found if document["id"] not in seen):
-                    seen.add(filing.id)
-                    yield filing
-                if len(found) < limit:
-                    break
-                last = found[-1]["accepted_at"] - 1
-                above, limit = (last, _PAGE) if last > above else (above, 2 * limit)
 
     async def _tell(self, tenant: Tenant, done: Reconciliation) -> None:
         key = f"epd-misses {tenant.id}"

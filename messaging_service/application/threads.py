@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import FILINGS, MESSAGES, PARKED, THREADS
-from messaging_service.application.ports import DocumentStore
+from messaging_service.application.ports import Document, DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import TAKEN_STATES, Filing, FilingState
 from messaging_service.domain.message import Step
@@ -131,8 +131,14 @@ class Threads:
         raise Conflict(f"thread {id}")
 
     async def opener_is_parked(self, id: str) -> bool:
-        """Whether the message that opens that thread was given up before it was stored; a reply then goes on."""
-        return await self._store.get(PARKED, f"{id}.{Step.PERSIST}") is not None
+        """Whether the message that opens that thread was given up and is not stored; a reply then goes on."""
+        return await self.parked_unstored(id) is not None
+
+    async def parked_unstored(self, id: str) -> Document | None:
+        """What is parked of a message that is not stored: before it was, or after a restore that it is younger than."""
+        ids = [f"{id}.{step}" for step in (Step.PERSIST, Step.FILE)]
+        found = await self._store.get_many(PARKED, ids)
+        return next((found[id] for id in ids if id in found), None)
 
     async def threads_of(
         self, patient: str, *, above: str | None = None, below: str | None, limit: int

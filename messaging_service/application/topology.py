@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from messaging_service.application.ports import QueueDeclaration, Topology
 from messaging_service.domain.message import Lane, Step
@@ -15,6 +15,9 @@ The setting MESSAGING_LADDER_MS replaces it.
 
 DEFERRAL_MS = 1_000
 """How long a message waits for its predecessor in the thread, or for a server that failed under it."""
+
+SOON = 10
+"""How many deferrals come soon; after them a message that waits is looked at every first rung of the ladder."""
 
 PARK = Step.PARK.value
 PARK_DEAD = "park.dead"
@@ -57,6 +60,15 @@ def topology(tenants: Iterable[str], ladder_ms: Iterable[int] = LADDER_MS) -> To
     queues = [QueueDeclaration(name, dead_letter=PARK) for name in names]
     queues += [QueueDeclaration(PARK, dead_letter=PARK_DEAD), QueueDeclaration(PARK_DEAD, dead_letter=None)]
     return Topology(tuple(queues), tuple(sorted({DEFERRAL_MS, *ladder_ms})))
+
+
+def deferrals_for_opener(ladder_ms: Sequence[int]) -> int:
+    """After how many deferrals the message that opens a thread is not waited for any longer.
+
+    It is somewhere on the ladder at the longest, and then stored or parked; a quarter more is for a busy machine. What
+    is still missing then is lost: it was stored after the backup that the store was restored from.
+    """
+    return SOON + -(-5 * sum(ladder_ms) // (4 * ladder_ms[0]))
 
 
 def step_of(queue: str) -> Step:

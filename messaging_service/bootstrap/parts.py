@@ -80,6 +80,7 @@ from messaging_service.application.relations import Relations
 from messaging_service.application.remind import Remind
 from messaging_service.application.remove_message import RemoveMessage
 from messaging_service.application.represent import Represent
+from messaging_service.application.restored import Restored
 from messaging_service.application.retain import Retain
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
@@ -319,6 +320,10 @@ class Parts:
             alerts=self.alerts,
             clock=self.clock,
         )
+
+    def restored(self) -> Restored:
+        """What follows on a restore of the store."""
+        return Restored(store=self.store, broker=self.broker, threads=self.threads, clock=self.clock)
 
     def application_acknowledgement(self) -> ApplicationAcknowledgement:
         """What takes the EPD's second answers from the listener."""

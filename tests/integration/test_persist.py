@@ -11,11 +11,12 @@ from messaging_service.application.codec import unpack
 from messaging_service.application.collections import ACCESS_LOG, FILINGS, MESSAGES, THREADS
 from messaging_service.application.park import Park
 from messaging_service.application.ports import Envelope
+from messaging_service.application.topology import deferrals_for_opener
 from messaging_service.crypto.sealing import Place
 from messaging_service.domain.errors import Deferred, MessageFault, StoreDown, UnsealFailed
 from messaging_service.domain.events import MessagePersisted
 from messaging_service.domain.message import Lane, Submission
-from tests.parts.service import SECRET_TEXT, STAFF, Service, enveloped, event_in, numbers
+from tests.parts.service import OPENER_DEFERRALS, SECRET_TEXT, STAFF, Service, enveloped, event_in, numbers
 
 
 async def test_stored_sealed_routed_and_sent_on(service: Service) -> None:
@@ -126,6 +127,17 @@ async def test_an_answer_to_what_was_parked_does_not_wait(service: Service) -> N
     answer = service.accepted(thread=first.message)
     await service.persist(enveloped(answer))
     assert [each.id for each in await service.threads.messages_in(first.message)] == [answer.message]
+
+
+async def test_an_answer_does_not_wait_for_ever(service: Service) -> None:
+    """The opening message is nowhere, as after a restore: when all its retries could be over the answer goes on."""
+    first = service.accepted()
+    answer = service.accepted(thread=first.message)
+    with pytest.raises(Deferred):
+        await service.persist(enveloped(answer, deferred=OPENER_DEFERRALS - 1))
+    await service.persist(enveloped(answer, deferred=OPENER_DEFERRALS))
+    assert [each.id for each in await service.threads.messages_in(first.message)] == [answer.message]
+    assert deferrals_for_opener((5_000, 60_000, 600_000)) == 10 + 167
 
 
 async def test_an_account_that_the_gateway_could_not_check(service: Service) -> None:

@@ -56,6 +56,7 @@ SECRET_TEXT = "Ik durf het niemand te zeggen"
 PATIENCE = 10.0
 LADDER_MS = (20, 30, 40)
 DEFERRAL_MS = 25
+OPENER_DEFERRALS = 20
 
 
 @dataclass(slots=True)
@@ -211,6 +212,7 @@ class Service:
             awaited=self.awaited,
             access_log=self.access_log,
             clock=clock,
+            opener_deferrals=OPENER_DEFERRALS,
         )
         self._numbers = 0
 

@@ -1,0 +1,125 @@
+"""The rehearsal of a restore: the store comes back as it was at its backup, while queues and EPD have gone on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.parts.patient import Patient
+from tests.parts.rabbit import RabbitNode
+from tests.parts.servers import virtual_host
+from tests.parts.system import System, running
+from tests.parts.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PLAN = {
+    "gateway": ("gateway",),
+    "worker": ("worker", "persist", "file", "escalate", "notify", "park", "receive"),
+}
+TENANT = "spijkenisse"
+DECISION = ("--decision", "MR-1", "--by", "Medische administratie", "--on", "2026-11-20")
+
+
+class Rehearsal:
+    """One service, its store's file, and the backup of it."""
+
+    def __init__(self, system: System, folder: Path) -> None:
+        self.system = system
+        self.store = folder / "documents.sqlite"
+        self.copy = folder / "backup.sqlite"
+        self.destroyed = folder / "destroyed.jsonl"
+
+    def back_up(self) -> None:
+        """While the service runs, as production.md says it: SQLite's own `.backup`."""
+        with closing(sqlite3.connect(self.store)) as source, closing(sqlite3.connect(self.copy)) as copy:
+            source.backup(copy)
+
+    async def lose_and_restore(self) -> None:
+        """Every process dies, and the store is what it was at its backup."""
+        for name in PLAN:
+            if name in self.system.children:
+                await self.system.children.kill(name)
+        for suffix in ("", "-wal", "-shm"):
+            self.store.with_name(self.store.name + suffix).unlink(missing_ok=True)
+        self.copy.rename(self.store)
+
+    async def destroy(self, number: str) -> None:
+        """A medical-records decision about this patient."""
+        told = ("destroyed", "carry-out", TENANT, *DECISION, "--patient", number, "--list", str(self.destroyed))
+        done = await self.system.children.command(*told)
+        assert done.status == 0, (done.out, done.err)
+
+    async def hold_against_the_epd(self) -> dict[str, list[str]]:
+        """What `restored` says, given what the EPD has."""
+        listed = "\n".join(self.system.epds[TENANT].inbox)
+        told = ("restored", TENANT, "-", "--destroyed", str(self.destroyed), "--json")
+        done = await self.system.children.command(*told, given=listed)
+        assert done.status == 0, (done.out, done.err)
+        said: dict[str, list[str]] = json.loads(done.out)["restored"]
+        return said
+
+
+async def seen_by(patient: Patient) -> set[str]:
+    """The ids of this patient's threads."""
+    return {thread["id"] for thread in (await patient.get("/v1/threads")).body["threads"]}
+
+
+async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: RabbitNode, tmp_path: Path) -> None:
+    """Nothing comes a second time or under a second id, nothing that waits in the broker is lost, who is destroyed
+    stays so; and the one kind of message that no one can bring back is named, and its writer told to call.
+    """
+    broker, store = await virtual_host(rabbit_node), f"sqlite:{tmp_path}/documents.sqlite"
+    async with running(tmp_path, broker=broker, store=store, plan=PLAN) as system:
+        rehearsal, epd = Rehearsal(system, tmp_path), system.epds[TENANT]
+        patient, leaving = system.patient(TENANT, "1234"), system.patient(TENANT, "99")
+
+        filed = await patient.post("Vraag", "Dit was er al lang.")
+        gone = await leaving.post("Vraag", "Dit wordt vernietigd.")
+        await patient.until_is(filed.id, "filed")
+        await leaving.until_is(gone.id, "filed")
+        await epd.set_mode("down")
+        on_its_way = await patient.post("Vraag", "Bij de back-up nog onderweg.")
+        await patient.until_is(on_its_way.id, "persisted")
+        rehearsal.back_up()
+
+        await epd.set_mode("normal")
+        await patient.until_is(on_its_way.id, "filed")
+        in_epd_alone = await patient.post("Vraag", "Na de back-up gearchiveerd.", key="retried")
+        await patient.until_is(in_epd_alone.id, "filed")
+        await rehearsal.destroy("99")
+        await epd.set_mode("down")
+        stored_alone = await patient.post("Vraag", "Na de back-up opgeslagen, nog niet gearchiveerd.")
+        await patient.until_is(stored_alone.id, "persisted")
+        await system.children.stop("worker")
+        queued = await patient.post("Vraag", "Wacht in de broker.")
+        follows = await patient.post("Vraag", "Vervolg.", thread=in_epd_alone.id)
+        anew = await leaving.post("Vraag", "Een nieuw bericht, na de vernietiging.")
+        documents = set(epd.inbox)
+        await rehearsal.lose_and_restore()
+
+        done = await rehearsal.hold_against_the_epd()
+        assert (done["filed"], done["again"]) == ([on_its_way.id], [])
+        assert done["not_here"] == [in_epd_alone.id]
+        await epd.set_mode("normal")
+        await system.start()
+        again = await patient.post("Vraag", "Na de back-up gearchiveerd.", key="retried")
+        assert again.id == in_epd_alone.id
+        for who, answer in ((patient, queued), (patient, follows), (leaving, anew), (patient, again)):
+            await who.until_is(answer.id, "filed", 60)
+        await until(lambda: "message.parked" in system.told.events_of(stored_alone.id), "its writer is told to call")
+        assert (await system.parked())[f"{stored_alone.id}.file"].reason == "not_in_store"
+        assert await patient.status(stored_alone.id) == "parked"
+
+        assert set(epd.inbox) == documents | {queued.id, follows.id, anew.id}
+        counts = {id: document.count for id, document in epd.inbox.items() if document.count != 1}
+        assert counts == {in_epd_alone.id: 2}, "sent again by the portal's own retry, under the id it had"
+        assert epd.inbox[follows.id].parent == in_epd_alone.id
+        assert {filed.id, on_its_way.id, queued.id} <= await seen_by(patient)
+        assert await seen_by(leaving) == {anew.id}
+        assert (await leaving.get(f"/v1/messages/{gone.id}")).body.get("body") is None
+        await system.ledger()
