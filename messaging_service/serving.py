@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-import time
 from collections.abc import Awaitable, Sequence
 
 import structlog
@@ -14,6 +13,7 @@ from aiohttp import web
 from messaging_service.adapters.export_pdf import PdfExport
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.application.journal import Journal
+from messaging_service.application.limit_messages import LimitMessages
 from messaging_service.application.logins import Logins
 from messaging_service.application.overview import Recent
 from messaging_service.application.submit import Submit
@@ -26,9 +26,7 @@ from messaging_service.gateway.connection import GatewayRunner
 from messaging_service.gateway.context import Context, Operations
 from messaging_service.gateway.cursors import Cursors
 from messaging_service.gateway.health import Checks, add_routes
-from messaging_service.gateway.limits import RateLimit
 from messaging_service.screening.screener import Screener
-from messaging_service.tenants import Tenant
 from messaging_service.transport import is_loopback
 from workers.clock import CLOCKWORK, again_and_again, run_clockwork
 from workers.process import run_steps
@@ -74,11 +72,7 @@ async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
 
 
 def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener) -> Context:
-    limit = RateLimit(time.monotonic)
-
-    def take_one(tenant: Tenant, patient: str) -> None:
-        limit.take(f"messages {patient}", tenant.limits.messages_per_hour, 3600)
-
+    allowances = parts.allowances()
     submit = Submit(
         broker=parts.broker,
         patients=parts.patients,
@@ -89,7 +83,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         keyring=parts.keyring,
         journal=journal,
         calendars=parts.calendars,
-        limit=take_one,
+        limit=LimitMessages(allowances, parts.threads),
         clock=parts.clock,
     )
     reader = parts.reader()
@@ -125,7 +119,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         ),
         checks=checks(parts),
         metrics=parts.metrics,
-        limit=limit,
+        allowances=allowances,
         max_body=parts.settings.max_body,
         public_url=parts.settings.public_url.rstrip("/"),
         clock=parts.clock,

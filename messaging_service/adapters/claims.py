@@ -38,7 +38,14 @@ def writer_of(tenant: Tenant, claims: Claims) -> Writer:
         author=author,
         patient_name=name,
         assured=rules.assurance.is_met_by(claims.get("acr"), claims.get("amr")),
+        client=_client(claims),
     )
+
+
+def _client(claims: Claims) -> str:
+    """Whom the token was issued to: `azp` (OpenID Connect) or `client_id` (RFC 9068 section 2.2)."""
+    client = claims.get("azp", claims.get("client_id"))
+    return client if isinstance(client, str) and len(client) <= LONGEST_SUBJECT else ""
 
 
 def _acting(act: object, patient: str, name_claim: str) -> Author:

@@ -18,7 +18,8 @@ class Writer:
 
     `identifiers` and `patient_name` are the patient's; `author` is who writes: the patient, or the acting subject.
     Whether a representative is a registered one is the accounts' to say, never the token's. `assured` is whether the
-    login was as strong as the tenant asks.
+    login was as strong as the tenant asks. `client` is the portal that the token was issued to,
+    "" where the token does not say.
     """
 
     tenant: Tenant
@@ -26,6 +27,7 @@ class Writer:
     author: Author
     patient_name: str = field(repr=False)
     assured: bool
+    client: str = ""
 
     @property
     def represents(self) -> bool:

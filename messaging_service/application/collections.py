@@ -85,6 +85,7 @@ FEED = Collection(
 )
 WEBHOOKS = Collection("webhooks", (Index("by_due", ("tenant", "state", "due_at")),))
 FEED_ENDS = Collection("feed_ends")
+ALLOWANCES = Collection("allowances", (Index("by_end", ("tenant", "ends_at")),))
 TICKETS = Collection("tickets", (Index("by_time", ("tenant", "at")),))
 ALERTS = Collection("alerts")
 RUNS = Collection("runs", (Index("by_state", ("state", "started_at")),))
@@ -130,6 +131,7 @@ ALL = (
     FEED,
     WEBHOOKS,
     FEED_ENDS,
+    ALLOWANCES,
     TICKETS,
     ALERTS,
     RUNS,

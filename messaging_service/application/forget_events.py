@@ -1,7 +1,8 @@
-"""Events and tickets of the past are dropped."""
+"""Events, tickets and counts of the past are dropped."""
 
 from __future__ import annotations
 
+from messaging_service.application.allowances import ForgetAllowances
 from messaging_service.application.event_tickets import EventTickets
 from messaging_service.application.feed import Feed
 from messaging_service.application.ports import Clock
@@ -14,9 +15,10 @@ _DAY_MS = 86_400_000
 
 
 class ForgetEvents:
-    """Drops the events of more than `KEPT_DAYS` ago, and tickets that are no good any more."""
+    """Drops the events of more than `KEPT_DAYS` ago, and tickets and counts that are no good any more."""
 
-    def __init__(self, *, feed: Feed, tickets: EventTickets, clock: Clock) -> None:
+    def __init__(self, *, feed: Feed, tickets: EventTickets, allowances: ForgetAllowances, clock: Clock) -> None:
+        self._allowances = allowances
         self._feed = feed
         self._tickets = tickets
         self._clock = clock
@@ -24,5 +26,6 @@ class ForgetEvents:
     async def __call__(self) -> int:
         """How many events were dropped. Raises StoreDown or Conflict; what is left is dropped the next time."""
         await self._tickets.forget()
+        await self._allowances()
         kept_from = self._clock() // _DAY_MS - KEPT_DAYS
         return sum([await self._feed.forget(day) for day in range(kept_from - _LOOKED_BACK_DAYS, kept_from)])

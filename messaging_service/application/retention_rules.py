@@ -84,6 +84,7 @@ KEPT: Mapping[str, str] = {
     "accounts": _WITH_PATIENT,
     "feed": _ITSELF + "step `forget_events`; goes with the patient's record too",
     "tickets": _ITSELF + "step `forget_events`, once they are no good any more",
+    "allowances": _ITSELF + "step `forget_events`, when an hour is over",
     "feed_ends": "a number a patient: where the feed goes on after its events are gone",
     "webhooks": _ITSELF + "told to the portal, or given up after a day",
     "threads": "ids and times, no content: a later message takes its place after those that are gone",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -11,6 +11,7 @@ from messaging_service.application.accounts import Accounts, Entry
 from messaging_service.application.callers import PATIENT, Writer
 from messaging_service.application.codec import Outgoing, outgoing, pack
 from messaging_service.application.journal import Journal, Outcome
+from messaging_service.application.limit_messages import Counted
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Broker, Clock, WorkingDays
 from messaging_service.application.relations import Relations
@@ -29,6 +30,7 @@ from messaging_service.domain.message import (
     Triage,
     thread_of,
 )
+from messaging_service.domain.quota import Allowance
 from messaging_service.domain.refusals import (
     DepartmentUnknown,
     Forbidden,
@@ -60,15 +62,21 @@ class SubmitMessage:
     private: bool = False
     traceparent: str = ""
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is written, in UTF-8."""
+        return len(self.subject.encode()) + len(self.body.encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a message that is durably queued; `reply_by` is an ISO date."""
+    """The answer to a message that is durably queued; `reply_by` is an ISO date, `allowances` what may follow it."""
 
     message: str
     thread: str
     reply_by: str
     triage: Triage
+    allowances: tuple[Allowance, ...] = ()
 
 
 class AfterReading(MessagingError):
@@ -83,7 +91,7 @@ class AfterReading(MessagingError):
 class Submit:
     """The use case of POST /v1/messages.
 
-    `limit` takes one from what a patient may send and raises TooMany; an urgent message never counts.
+    `limit` takes the message from what its writer and its portal may send, and raises TooMany.
     """
 
     def __init__(
@@ -98,7 +106,7 @@ class Submit:
         keyring: Keyring,
         journal: Journal,
         calendars: Mapping[str, WorkingDays],
-        limit: Callable[[Tenant, str], None],
+        limit: Callable[[Counted], Awaitable[tuple[Allowance, ...]]],
         clock: Clock,
     ) -> None:
         self._broker = broker
@@ -140,10 +148,9 @@ class Submit:
         if command.department and tenant.routing.department(command.department) is None and not triage.urgent:
             raise DepartmentUnknown
         patient = self._patients.key(tenant.id, command.writer.identifiers)
-        if not triage.urgent:
-            self._limit(tenant, patient)
         message = self._message_id(patient, command)
-        accepted = Accepted(message, thread_of(message, command.thread), self._reply_by(tenant), triage)
+        left = await self._limit(Counted(command.writer, patient, message, command.size, triage.urgent))
+        accepted = Accepted(message, thread_of(message, command.thread), self._reply_by(tenant), triage, left)
         try:
             command, checked = await self._check(command, patient, triage)
         except Refusal:

@@ -24,6 +24,7 @@ from messaging_service.application.acknowledge import ApplicationAcknowledgement
 from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
 from messaging_service.application.alerts import Alerts
+from messaging_service.application.allowances import Allowances, ForgetAllowances
 from messaging_service.application.awaited import Awaited
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.care import CareFeed
@@ -543,9 +544,18 @@ class Parts:
             access_log=self.access_log,
         )
 
+    def allowances(self) -> Allowances:
+        """What callers may still do at this gateway."""
+        return Allowances(self.store, self.keyring, self.clock)
+
     def forget_events(self) -> ForgetEvents:
         """What drops events and tickets of the past."""
-        return ForgetEvents(feed=self.feed(), tickets=self.event_tickets(), clock=self.clock)
+        return ForgetEvents(
+            feed=self.feed(),
+            tickets=self.event_tickets(),
+            allowances=ForgetAllowances(self.store, self.tenants, self.clock),
+            clock=self.clock,
+        )
 
     def signs(self) -> Signs:
         """What wakes this gateway's event streams."""

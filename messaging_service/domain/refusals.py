@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from messaging_service.domain.errors import MessagingError
+from messaging_service.domain.quota import Allowance
 
 
 class Refusal(MessagingError):
@@ -131,7 +132,8 @@ class Prohibited(Refusal):
 class TooMany(Refusal):
     """Too many messages in a short time. Wait and send it again."""
 
-    def __init__(self, retry_after: int) -> None:
-        """`retry_after` in seconds."""
-        super().__init__()
+    def __init__(self, retry_after: int, allowance: Allowance | None = None) -> None:
+        """`retry_after` in seconds; `allowance` is the one that has not enough left."""
+        super().__init__(allowance.quota.name if allowance else None)
         self.retry_after = retry_after
+        self.allowance = allowance

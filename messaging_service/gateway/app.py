@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from messaging_service.application.submit import AfterReading
+from messaging_service.domain.refusals import TooMany
 from messaging_service.gateway import (
     access_log,
     account,
@@ -30,9 +31,10 @@ from messaging_service.gateway import (
     terms,
     threads,
 )
-from messaging_service.gateway.context import CONTEXT, TENANT, Context, language_of
+from messaging_service.gateway.context import CONTEXT, LEFT, TENANT, Context, language_of
 from messaging_service.gateway.origins import Origins
 from messaging_service.gateway.problems import kind_of, problem_response
+from messaging_service.gateway.rate_limits import say_what_is_left
 from messaging_service.gateway.tracing import traced
 
 log = structlog.get_logger()
@@ -72,6 +74,7 @@ def build_app(context: Context) -> web.Application:
     operations.add_routes(app)
     events.add_routes(app)
     app.on_response_prepare.append(origins.mark)
+    app.on_response_prepare.append(say_what_is_left)
     ops_page.add_routes(app.router, context.tenants.values())
     health.add_routes(app, context.checks)
     return app
@@ -87,6 +90,8 @@ async def _answer_problems(
     except Exception as error:
         cause = error.cause if isinstance(error, AfterReading) else error
         kind = kind_of(cause)
+        if isinstance(cause, TooMany) and cause.allowance:
+            request.setdefault(LEFT, []).append(cause.allowance)
         request.app[CONTEXT].metrics.refused(kind.name)
         if kind.status == 500:
             log.exception("request_failed", route=str(request.match_info.route.resource), problem=kind.name)

@@ -15,6 +15,7 @@ from messaging_service.adapters.metrics import Metrics
 from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
+from messaging_service.application.allowances import Allowances
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.converse import Converse
@@ -35,11 +36,11 @@ from messaging_service.application.recipients import Recipients
 from messaging_service.application.represent import Represent
 from messaging_service.application.samples import Samples
 from messaging_service.application.submit import Submit
+from messaging_service.domain.quota import Allowance, Quota
 from messaging_service.domain.refusals import Forbidden, NotFound, Unauthenticated
 from messaging_service.domain.roles import Scope
 from messaging_service.gateway.cursors import Cursors
 from messaging_service.gateway.health import Checks
-from messaging_service.gateway.limits import RateLimit
 from messaging_service.tenants import Tenant
 
 
@@ -88,7 +89,7 @@ class Context:
     tenants: Mapping[str, Tenant]
     checks: Checks
     metrics: Metrics
-    limit: RateLimit
+    allowances: Allowances
     max_body: int
     public_url: str
     clock: Clock
@@ -97,6 +98,8 @@ class Context:
 
 CONTEXT = web.AppKey("context", Context)
 TENANT = web.RequestKey("tenant", Tenant)
+LEFT = web.RequestKey("left", list[Allowance])
+"""What the caller may still do, for the RateLimit headers of the answer."""
 LANGUAGE = web.RequestKey("language", str)
 TRACE = web.RequestKey("trace", str)
 """The traceparent of the span that holds the request, where requests are traced."""
@@ -126,7 +129,7 @@ async def identify(request: web.Request) -> Writer:
     caller = await _caller(request)
     if not isinstance(caller, Writer):
         raise Forbidden("this is for patients and those who act for them")
-    _take_one(request, caller.tenant, caller.author.subject)
+    await _take_one(request, caller.tenant, caller.author.subject)
     return caller
 
 
@@ -143,7 +146,7 @@ async def require(request: web.Request, scope: Scope) -> Staff:
     caller = await _caller(request)
     if not isinstance(caller, Staff):
         raise Forbidden("this is for the hospital's staff")
-    _take_one(request, caller.tenant, f"staff {caller.subject}")
+    await _take_one(request, caller.tenant, f"staff {caller.subject}")
     return caller.using(scope)
 
 
@@ -157,8 +160,9 @@ async def _caller(request: web.Request) -> Caller:
     return caller
 
 
-def _take_one(request: web.Request, tenant: Tenant, who: str) -> None:
-    request.app[CONTEXT].limit.take(f"requests {tenant.id} {who}", tenant.limits.requests_per_minute, 60)
+async def _take_one(request: web.Request, tenant: Tenant, who: str) -> None:
+    quota = Quota("requests", tenant.limits.requests_per_minute, 60)
+    request[LEFT] = [await request.app[CONTEXT].allowances.take(tenant.id, who, quota)]
 
 
 def id_in_path(request: web.Request) -> str:

@@ -18,6 +18,7 @@ from messaging_service.domain.message import Author, BodyFormat, State, Submissi
 from messaging_service.gateway.context import (
     CONTEXT,
     LANGUAGE,
+    LEFT,
     authenticate,
     id_in_path,
     identify,
@@ -68,6 +69,7 @@ async def post_message(request: web.Request) -> web.Response:
             traceparent=traceparent_of(request),
         )
     )
+    request[LEFT] += accepted.allowances
     context.metrics.accepted(writer.tenant.id, accepted.triage.lane)
     return _accepted(accepted, writer, message.language, context.public_url)
 

@@ -8,12 +8,29 @@ from msgspec import Meta
 
 from messaging_service.tenants.tables import Table
 
+_Count = Annotated[int, Meta(ge=1)]
+_Bytes = Annotated[int, Meta(ge=65_536)]
+"""At least one message of the longest length, whatever its characters."""
+
+
+class ClientLimits(Table, frozen=True, kw_only=True):
+    """How much one portal (the token's `azp` or `client_id`) may send for all its patients together.
+
+    `urgent_per_minute` is the hard ceiling of urgent messages, which count towards nothing else.
+    """
+
+    messages_per_minute: _Count = 3_000
+    bytes_per_minute: _Bytes = 20_000_000
+    urgent_per_minute: _Count = 600
+
 
 class Limits(Table, frozen=True, kw_only=True):
-    """How much one patient may send. An urgent message never counts."""
+    """How much one patient may send, and one portal. An urgent message never counts against its writer."""
 
-    messages_per_hour: Annotated[int, Meta(ge=1)] = 60
-    requests_per_minute: Annotated[int, Meta(ge=1)] = 300
+    messages_per_hour: _Count = 60
+    bytes_per_hour: _Bytes = 500_000
+    requests_per_minute: _Count = 300
+    client: ClientLimits = ClientLimits()
 
 
 class Due(Table, frozen=True, kw_only=True):

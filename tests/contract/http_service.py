@@ -53,6 +53,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LIMITED = 5
 """Requests a minute for a patient of `sein`; those of `spijkenisse` may send as many as they like."""
 
+UNLIMITED = {
+    "bytes_per_hour": 10**9,
+    "client": {"messages_per_minute": 10**6, "bytes_per_minute": 10**9, "urgent_per_minute": 10**6},
+}
 PATIENCE = 30.0
 WARDS = {"spijkenisse": "cardiology", "sein": "neurology"}
 """The care team of each hospital's ward CARD."""
@@ -321,7 +325,7 @@ def _adapt(tenant: str, shipped: dict[str, Any], as_shipped: bool) -> None:
     As shipped: no limits, a listener, and the codes of ward and of the end of care that the EPD uses.
     """
     most = LIMITED if tenant == "sein" and not as_shipped else 1_000_000
-    shipped["limits"] = {"requests_per_minute": most, "messages_per_hour": most}
+    shipped["limits"] = {"requests_per_minute": most, "messages_per_hour": most, **UNLIMITED}
     if as_shipped:
         listener = {"listen": f"127.0.0.1:{unused_port()}"}
         shipped["epd"] |= {"listener": listener, "end_of_care": ["EC"], "staff": {"CARD": WARDS[tenant]}}

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from messaging_service.application.allowances import ForgetAllowances
 from messaging_service.application.collections import FEED, TICKETS
 from messaging_service.application.event_tickets import EventTickets
 from messaging_service.application.feed import START, Feed
@@ -35,7 +36,8 @@ async def test_what_is_forgotten_keeps_its_number(service: Service) -> None:
     """After seven days events are gone and the numbers go on; who saw the last of them goes on, who did not is told."""
     feed, clock = Feed(service.store), service.clock
     tickets = EventTickets(service.store, service.keyring, service.tenants, clock)
-    forget = ForgetEvents(feed=feed, tickets=tickets, clock=clock)
+    counts = ForgetAllowances(service.store, service.tenants, clock)
+    forget = ForgetEvents(feed=feed, tickets=tickets, allowances=counts, clock=clock)
     await tickets.issue(Portal(service).patient())
     for event in "ab":
         await add(feed, event, clock())

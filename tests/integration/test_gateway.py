@@ -366,6 +366,26 @@ def test_too_many(service: HttpService) -> None:
     assert problem(posted(service, token=token)) == (429, "too-many")
 
 
+def test_what_is_left_is_said(service: HttpService) -> None:
+    """RateLimit and its policy on every answer to a token, 429 too: less with each request, bytes named as such."""
+    token = service.token(tenant="sein", sub="who-counts")
+    first, second = (got(service, "/v1/compose-notice", "/v1/compose-notice", token=token).headers for _ in range(2))
+    assert first["ratelimit-policy"] == f'"requests";q={LIMITED};w=60'
+    assert first["ratelimit"] == f'"requests";r={LIMITED - 1};t=60'
+    assert second["ratelimit"].startswith(f'"requests";r={LIMITED - 2};t=')
+    for _ in range(LIMITED):
+        last = got(service, "/v1/compose-notice", "/v1/compose-notice", token=token)
+    assert (last.status, last.headers["ratelimit"].split(";t=")[0]) == (429, '"requests";r=0')
+    policies = posted(service).headers["ratelimit-policy"]
+    assert [policy.split(";")[0] for policy in policies.split(", ")] == [
+        '"requests"', '"messages"', '"bytes"', '"client-messages"', '"client-bytes"'
+    ]  # fmt: skip
+    assert '"bytes";q=1000000000;qu="content-bytes";w=3600' in policies
+    urgent = posted(service, {**SHORT, "body": URGENT}).headers["ratelimit"]
+    assert [item.split(";")[0] for item in urgent.split(", ")] == ['"requests"', '"client-urgent"']
+    assert "ratelimit" not in service.send("GET", "/health/live", token="").headers
+
+
 @pytest.mark.parametrize(("fault", "kind"), [
     (BrokerDown, "unavailable"), (PublishUnknown, "unavailable"), (QueueRefused, "queue-full"),
 ])  # fmt: skip

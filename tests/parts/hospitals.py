@@ -23,7 +23,12 @@ _FOR_TESTS: dict[str, Any] = {
     "epd": {"connect_timeout": 1.0, "ack_timeout": 1.5},
     "on_call": {"email": [ON_CALL_MAIL]},
     "portal": {"webhook": "${PORTAL}", "secret": SECRET, "loopback": True},
-    "limits": {"messages_per_hour": 100_000, "requests_per_minute": 100_000},
+    "limits": {
+        "messages_per_hour": 100_000,
+        "bytes_per_hour": 10**9,
+        "requests_per_minute": 100_000,
+        "client": {"messages_per_minute": 10**6, "bytes_per_minute": 10**9, "urgent_per_minute": 10**6},
+    },
 }
 _PARKS_WHAT_IS_UNKNOWN = {"epd": {"policy": {"on_unknown": "park"}}}
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from messaging_service.adapters.working_days import TenantWorkingDays
 from messaging_service.application.account_view import AccountView
+from messaging_service.application.allowances import Allowances
 from messaging_service.application.callers import Writer
 from messaging_service.application.codec import read_event
 from messaging_service.application.journal import Journal
+from messaging_service.application.limit_messages import LimitMessages
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.application.submit import Accepted, Submit, SubmitMessage
 from messaging_service.application.topology import escalate_queue, persist_queue
@@ -43,7 +45,7 @@ class Portal:
             keyring=service.keyring,
             journal=Journal(service.store, service.clock),
             calendars=calendars,
-            limit=lambda _tenant, _patient: None,
+            limit=LimitMessages(Allowances(service.store, service.keyring, service.clock), service.threads),
             clock=service.clock,
         )
         self.reader = service.reader
