@@ -11,8 +11,8 @@ from workers.runner import Station
 
 _URGENT_AT_ONCE = 4
 _URGENT_PAUSE = 5.0
-AT_ONCE_PER_CONNECTION = 4
-"""While one message of a connection waits for its acknowledgement, others are read, rendered and recorded."""
+_AT_LEAST_AT_ONCE = 32
+_AT_ONCE_PER_CONNECTION = 4
 
 
 def stations(parts: Parts) -> list[Station]:
@@ -39,4 +39,13 @@ def _station(parts: Parts, file: File, line: EpdLine, lane: Lane) -> Station:
     queue, tenant = file_queue(line.tenant.id, lane), line.tenant
     if lane is Lane.URGENT:
         return Station(queue, file, _URGENT_AT_ONCE, probe, tenant.id, longest_pause=_URGENT_PAUSE)
-    return Station(queue, file, AT_ONCE_PER_CONNECTION * tenant.epd.connections, probe, tenant.id)
+    return Station(queue, file, at_once(tenant.epd.connections), probe, tenant.id)
+
+
+def at_once(connections: int) -> int:
+    """How many messages of the normal lane are in hand.
+
+    While one of a connection waits for its acknowledgement, others are read, rendered and recorded; and the more of
+    them there are, the more share a commit.
+    """
+    return max(_AT_LEAST_AT_ONCE, _AT_ONCE_PER_CONNECTION * connections)

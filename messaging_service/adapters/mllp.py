@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from messaging_service.adapters.mllp_frames import MAX_FRAME, FrameBroken, framed
 from messaging_service.adapters.mllp_session import Session
+from messaging_service.adapters.mllp_turns import Turns
 from messaging_service.application.ports import AtTurn
 from messaging_service.domain.errors import EpdDown
 from messaging_service.epd.acknowledgement import AckCode, AckUnknown, Unanswered, told_of
@@ -30,10 +32,12 @@ class MllpClient:
         ack_timeout: float = 30.0,
         max_frame: int = MAX_FRAME,
         answers_twice: bool = False,
+        ahead: bool = True,
     ) -> None:
         """Time-outs in seconds: until connected (with TLS), and from sent to answered.
 
         `answers_twice`: a commit (CA) is followed on the same connection by the application acknowledgement.
+        `ahead`: `at_turn` may run early for those whose turn is about to come (`mllp_turns.py`).
         """
         self._address = (host, port)
         self._tls = tls
@@ -42,12 +46,13 @@ class MllpClient:
         self._max_frame = max_frame
         self._answers = 2 if answers_twice else 1
         self._session: Session | None = None
-        self._turn = asyncio.Lock()
+        self._turns = Turns() if ahead else Turns(most_ahead=1)
 
     async def exchange(self, frame: bytes, control_id: str, at_turn: AtTurn | None = None) -> bytes:
         """Send `frame` (without VT and FS CR) and return the raw acknowledgement whose MSA-2 is `control_id`.
 
-        `at_turn` runs when all before it are answered, before the first byte; what it raises goes to the caller.
+        `at_turn` runs when all before it are answered or about to be, and is done before the first byte; it runs again
+        when its turn comes late. What it raises goes to the caller.
         In enhanced mode that is the application acknowledgement; the commit, when no other came in time.
 
         Raises:
@@ -56,10 +61,7 @@ class MllpClient:
                 answer can never be taken for the next message's.
         """
         sent = framed(frame)
-        await self._turn.acquire()
-        try:
-            if at_turn is not None:
-                await at_turn()
+        async with self._turns.turn(at_turn):
             session = self._session
             if session is None or not session.is_fit():
                 session = await self._ready()
@@ -74,13 +76,16 @@ class MllpClient:
                 self._drop()
                 raise
             return answer
-        finally:
-            self._turn.release()
 
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection (or the one that is open still stands)."""
-        async with self._turn:
+        async with self._turns.turn():
             await self._ready()
+
+    @property
+    def in_hand(self) -> int:
+        """How many exchanges are under way or wait for their turn."""
+        return len(self._turns)
 
     @property
     def is_open(self) -> bool:
@@ -89,7 +94,7 @@ class MllpClient:
 
     async def close(self) -> None:
         """Close the connection after the exchange under way."""
-        async with self._turn:
+        async with self._turns.turn():
             self._drop()
 
     async def _first(self, session: Session, sent: bytes, control_id: str) -> tuple[str, bytes]:
@@ -151,23 +156,35 @@ class MllpClient:
             self._session = None
 
 
+class _Line:
+    """The connection that a partition has now, and for how many exchanges."""
+
+    def __init__(self, client: MllpClient) -> None:
+        self.client = client
+        self.exchanges = 0
+
+
 class MllpPool:
     """Connections to one EPD: several for the normal lane, one of its own for the urgent lane.
 
-    A partition (a patient) always takes the same connection, so that its messages keep their order.
+    While a partition (a patient) has a message in hand its other messages take the same connection and so keep their
+    order; else it takes the one with the least to do, so that none is idle while another has a row.
     """
 
     def __init__(self, clients: tuple[MllpClient, ...], urgent: MllpClient) -> None:
         """`clients` (at least one) share the normal lane."""
         self._clients = clients
         self._urgent = urgent
+        self._lines: dict[str, _Line] = {}
 
     async def exchange(
         self, frame: bytes, control_id: str, partition: str, urgent: bool, at_turn: AtTurn | None = None
     ) -> bytes:
         """As MllpClient.exchange, on the connection of `partition`, or at once on the urgent one."""
-        client = self._urgent if urgent else self.connection_of(partition)
-        return await client.exchange(frame, control_id, at_turn)
+        if urgent:
+            return await self._urgent.exchange(frame, control_id, at_turn)
+        with self._connection_of(partition) as client:
+            return await client.exchange(frame, control_id, at_turn)
 
     async def probe(self) -> None:
         """Raise EpdDown unless the EPD takes a connection; a connection that is busy is not waited for."""
@@ -182,6 +199,15 @@ class MllpPool:
         """Close all connections."""
         await asyncio.gather(*(client.close() for client in (*self._clients, self._urgent)))
 
-    def connection_of(self, partition: str) -> MllpClient:
-        """The connection that a partition's messages take in the normal lane."""
-        return self._clients[zlib.crc32(partition.encode()) % len(self._clients)]
+    @contextmanager
+    def _connection_of(self, partition: str) -> Iterator[MllpClient]:
+        line = self._lines.get(partition)
+        if line is None:
+            line = self._lines[partition] = _Line(min(self._clients, key=lambda client: client.in_hand))
+        line.exchanges += 1
+        try:
+            yield line.client
+        finally:
+            line.exchanges -= 1
+            if not line.exchanges:
+                del self._lines[partition]

@@ -45,6 +45,11 @@ class EpdLine:
     silences: int = 0
     refusal_alert: str = ""
 
+    def require_heard(self) -> None:
+        """Raise EpdDown when it was silent so often in a row that the messages are not to blame."""
+        if self.silences >= _SILENCES_UNTIL_DOWN:
+            raise EpdDown(f"{self.tenant.id}: no acknowledgement, {self.silences} times in a row")
+
 
 class File:
     """The use case of the file step, for one message at a time and any number of them at once."""
@@ -85,7 +90,7 @@ class File:
         filing, stored, change = await asyncio.gather(  # asked together they are one round trip
             self._threads.filing(event.message),
             self._threads.message(changed_message(event.message)),
-            self._changes.get(event.message),
+            self._change_of(event.message),
         )
         if filing is None or filing.tenant != event.tenant:
             raise MessageFault("not_in_store", final=True)
@@ -96,6 +101,9 @@ class File:
             await self._wait_for_predecessor(message)
         filing = await self._send(line, filing, message, change, envelope.count("attempt") + 1)
         return filed_events(filing, event.thread)
+
+    async def _change_of(self, id: str) -> StoredChange | None:
+        return await self._changes.get(id) if is_change(id) else None
 
     async def _wait_for_predecessor(self, message: StoredMessage) -> None:
         """An urgent predecessor has itself waited for nobody, so those before it are looked at as well."""
@@ -115,12 +123,14 @@ class File:
         self._require_sendable(line, filing, now)
         frame = line.template.render(await self._compose(line.tenant, message, change, filing.control_id, now))
         await self._access_log.record(_access(message))
-        sending = filing
+        sending, silences = filing, line.silences
 
         async def write_down() -> None:
-            """At its connection's turn: while a message waits for that nothing of it is under way."""
+            """At its connection's turn or just before: while a message waits longer nothing of it is under way."""
             nonlocal sending
-            sending = await self._change(filing.sending(self._clock()))
+            if line.silences > silences:
+                line.require_heard()
+            sending = await self._change(sending.sending(self._clock()))
 
         try:
             acknowledgement = await self._exchange(line, filing.control_id, frame, message, write_down)
@@ -152,13 +162,12 @@ class File:
         partition, urgent = message.patient, message.lane == Lane.URGENT
         return parse_ack(await line.epd.exchange(frame, control_id, partition, urgent, at_turn))
 
-    async def _unanswered(self, line: EpdLine, filing: Filing, attempt: int, why: Unanswered) -> EpdDown | MessageFault:
-        """What to raise: silence to one message is counted against it, silence to all is the EPD's fault."""
+    async def _unanswered(self, line: EpdLine, filing: Filing, attempt: int, why: Unanswered) -> MessageFault:
+        """What to raise: silence to one message is counted against it. Silence to all is the EPD's fault: EpdDown."""
+        line.silences += 1  # before the next one on this connection has its turn
         await self._change(filing.unanswered())
         self._meter.acknowledged(line.tenant.id, filing.lane, "unknown", 0)
-        line.silences += 1
-        if line.silences >= _SILENCES_UNTIL_DOWN:
-            return EpdDown(f"{line.tenant.id}: no acknowledgement, {line.silences} times in a row")
+        line.require_heard()
         verdict = line.tenant.epd.policy.judge_unknown(why, attempt)
         await self._tell_of_refusals(line, verdict)
         return MessageFault(verdict.reason, final=verdict.action is Action.PARK)

@@ -32,6 +32,7 @@ def epd_pool(epd: Epd) -> MllpPool:
             connect_timeout=epd.connect_timeout,
             ack_timeout=epd.ack_timeout,
             answers_twice=epd.answers_twice_here,
+            ahead=epd.policy.on_unknown != "park",  # what a crash leaves unknown is parked there: one a connection
         )
 
     return MllpPool(tuple(client() for _ in range(epd.connections)), client())

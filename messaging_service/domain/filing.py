@@ -6,6 +6,7 @@ import hashlib
 from base64 import b32encode
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 
 class FilingState(StrEnum):
@@ -58,6 +59,11 @@ def is_change(id: str) -> bool:
     return _CHANGE_MARK in id
 
 
+@lru_cache(1024)
+def _control_id(id: str, answered: int) -> str:
+    return b32encode(hashlib.sha256(f"{id}.{answered}".encode()).digest()[:15]).decode()[:20]
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One sending. `code` is MSA-1, "unknown" when no acknowledgement of it came; times in milliseconds.
@@ -102,8 +108,7 @@ class Filing:
         The same as before while the outcome of that is unknown, so that a receiver replays its stored answer;
         a new one after every answer. Derived, so that a crash between sending and recording changes nothing.
         """
-        answered = sum(attempt.code != UNKNOWN for attempt in self.attempts)
-        return b32encode(hashlib.sha256(f"{self.id}.{answered}".encode()).digest()).decode()[:20]
+        return _control_id(self.id, sum(attempt.code != UNKNOWN for attempt in self.attempts))
 
     @property
     def is_unknown(self) -> bool:

@@ -25,6 +25,8 @@ _UNFINISHED = frozenset(("DI", "IN", "IP", "PA"))
 _ORU_UNFINISHED = frozenset("IOPRSY")
 _ORU_WITHDRAWN = frozenset("DWX")
 """OBR-25 (table 0123) and OBX-11 (table 0085): deleted, wrong (for another patient), cancelled."""
+_STATUSES = frozenset("BCDFINOPRSUVWX")
+"""OBX-11 (table 0085)."""
 _PLAIN_TYPES = frozenset(("TX", "FT", "ST"))
 
 
@@ -153,8 +155,11 @@ def _text(message: Segments) -> tuple[str, bool]:
     """What was written, a line for each repetition, and whether it is HTML.
 
     Raises:
-        NotUnderstood: nothing was, or in a form that cannot be shown as text, or beyond a million characters.
+        NotUnderstood: nothing was, or in a form that cannot be shown as text, or beyond a million characters, or it is
+            cut by a delimiter that was not escaped.
     """
+    for obx in message.all("OBX"):
+        _require_whole(obx)
     shown = [obx for obx in message.all("OBX") if not _is_subject(obx)]
     if len(shown) == 1 and shown[0].text(2) == "ED":
         return _encapsulated(shown[0])
@@ -165,6 +170,12 @@ def _text(message: Segments) -> tuple[str, bool]:
     if len(text) > LONGEST_TEXT:
         raise NotUnderstood(Error.DATA_TYPE, Where("OBX", 5))
     return text, False
+
+
+def _require_whole(obx: Segment) -> None:
+    """A field delimiter that nobody escaped would cut a text: the rest stands further on, and the status with it."""
+    if obx.text(11) not in _STATUSES and (beyond := next((n for n in range(6, 11) if obx.text(n)), 0)):
+        raise NotUnderstood(Error.DATA_TYPE, obx.at(beyond))
 
 
 def _lines(message: Segments) -> Iterator[str]:

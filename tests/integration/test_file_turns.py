@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from messaging_service.adapters.mllp import MllpClient, MllpPool
 from messaging_service.application.ports import AtTurn
+from messaging_service.domain.errors import EpdDown, MessageFault
 from messaging_service.domain.filing import FilingState
 from tests.integration.test_file import PATIENCE_MS, Filer
 from tests.integration.test_mllp import read_frame
@@ -54,3 +57,27 @@ async def test_one_that_waits_for_its_connection_is_not_under_way(service: Servi
     (attempt,) = (await file.filing(second)).attempts
     assert (attempt.code, attempt.sent_at) == ("AA", service.clock())
     assert seen == [(await file.filing(each)).attempts[0].control_id for each in (first, second)]
+
+
+async def test_a_silent_epd_is_down_for_all_that_wait(service: Service) -> None:
+    """After three silences those behind go back unsent and uncounted; the next trial is sent all the same."""
+    received: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while frame := await read_frame(reader):
+            received.append(frame)
+
+    messages = [await service.persisted(patient=str(number)) for number in range(6)]
+    async with raw_peer(silent) as port:
+        client = MllpClient("127.0.0.1", port, ack_timeout=0.2)
+        file = Filer(service)
+        file.line.epd = pool = MllpPool((client,), MllpClient("127.0.0.1", port))
+        ends = await asyncio.gather(*(file(message) for message in messages), return_exceptions=True)
+        assert [type(end) for end in ends] == [MessageFault] * 2 + [EpdDown] * 4
+        assert len(received) == 3
+        states = [(await file.filing(message)).state for message in messages]
+        assert states == [FilingState.UNKNOWN] * 3 + [FilingState.WAITING] * 3
+        with pytest.raises(EpdDown):
+            await file(messages[3])
+        assert len(received) == 4
+        await pool.close()

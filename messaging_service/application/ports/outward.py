@@ -11,7 +11,8 @@ Clock = Callable[[], int]
 """Now, in milliseconds since 1970 in UTC; injected, so that tests can move it."""
 
 AtTurn = Callable[[], Awaitable[None]]
-"""Runs when a message's turn on its connection has come, before its first byte."""
+"""Runs when a message's turn on its connection has come or is about to, before its first byte; perhaps again, at the
+turn, when that came late."""
 
 
 class Epd(Protocol):

@@ -129,7 +129,9 @@ def test_other_delimiters_are_honoured() -> None:
 def test_line_ends(end: str) -> None:
     """CR, LF and both; an LF inside a message that has CRs is text and begins no segment."""
     assert taken(document().replace("\r", end)).text == "Komt u maandag langs."
-    assert taken(document("een\nPID|||9999^^^ZKH^PI")).person.identifiers == (Identifier("local", "1234"),)
+    event = taken(document("een\nPID \\F\\ 9999^^^ZKH^PI"))
+    assert (event.text, event.person.identifiers) == ("een\nPID | 9999^^^ZKH^PI", (Identifier("local", "1234"),))
+    assert refused(document("een\nPID|||9999^^^ZKH^PI")) == ("102", "OBX", 8, 1)
 
 
 def test_z_segments_and_notes() -> None:
@@ -165,6 +167,8 @@ BAD = {
     "no document number": (document(number=""), ("101", "TXA", 12, 1)),
     "draft": (document(completion="DO").replace("|DO|", "|IP|"), ("103", "TXA", 17, 1)),
     "no text": (document(""), ("101", "OBX", 5, 0 + 1)),
+    "unescaped delimiter": (document("5 | 6 keer"), ("102", "OBX", 6, 1)),
+    "unescaped delimiters": (document("5||6 | 7 keer"), ("102", "OBX", 7, 1)),
     "picture": (document().replace("OBX|1|TX|", "OBX|1|RP|"), ("103", "OBX", 2, 1)),
     "PDF": (document("^application^pdf^Base64^JVBERi0=").replace("OBX|1|TX|", "OBX|1|ED|"), ("103", "OBX", 5, 1)),
     "time": (document(at="28-05-2026"), ("102", "EVN", 2, 1)),
@@ -196,6 +200,12 @@ def test_every_refusal_can_be_answered(case: str, version: str) -> None:
         assert (ack.code, ack.control_id) == (AckCode.AE, header.control_id)
         assert ack.error
     assert b"\rMSA" in said.replace(header.delimiters.field.encode() if header else b"|", b"|")
+
+
+def test_delimiters_within_a_text() -> None:
+    """What can only be text stays text, escaped or not; a value with its unit is not taken for a text that was cut."""
+    assert taken(document("a^b & c \\ d")).text == "a^b & c \\ d"
+    assert taken(result("37,2").replace("||37,2||||||F", "||37,2|gr C||N|||F")).text == "37,2"
 
 
 def test_hl7apy_reads_the_same() -> None:
