@@ -59,12 +59,12 @@ class Turns:
             begun = self._clock()
             try:
                 yield
-            except EpdDown as down:
+            except BaseException as problem:
+                self._ahead = 1
                 for each in self._places:
-                    each.told(down)
+                    each.told_of(problem)
                 raise
-            finally:
-                self._expect(self._clock() - begun)
+            self._expect(self._clock() - begun)
         finally:
             place.leave()
             self._places.remove(place)
@@ -93,17 +93,19 @@ class _Place:
             self._task = asyncio.ensure_future(self._at_turn())
 
     async def done(self) -> None:
-        """Done, and not long ago: what was begun early for a turn that came late is done again."""
+        """Done, and not long ago: what was begun early for a turn that came late, or after a failure, is done again."""
         if self._task is None or self._at_turn is None:
             return
         await self._task
         if self._clock() - self._begun_at > _FRESH_SECONDS:
             await self._at_turn()
 
-    def told(self, down: EpdDown) -> None:
-        """Its turn comes at once, and is none."""
-        self.down = down
-        self.come.set()
+    def told_of(self, problem: BaseException) -> None:
+        """With the EPD down its turn comes at once, and is none; else what was begun for it is begun again."""
+        self._begun_at = -math.inf
+        if isinstance(problem, EpdDown):
+            self.down = problem
+            self.come.set()
 
     def leave(self) -> None:
         if self._task is None:

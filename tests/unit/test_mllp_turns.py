@@ -88,6 +88,20 @@ async def test_what_was_begun_too_early_is_done_again() -> None:
     await row.answered(2, 0.001)
 
 
+async def test_after_a_failure_what_was_begun_is_begun_again() -> None:
+    """What an exchange found out may stop those behind it: each asks once more at its own turn."""
+    row = Row()
+    row.ask(*range(4))
+    await settled()
+    await row.answered(0, 0.001)
+    row.tasks[1].cancel()
+    await settled()
+    assert (row.begun, row.had) == ([0, 1, 2, 3, 2], [0, 1, 2])
+    await row.answered(2, 0.001)
+    await row.answered(3, 0.001)
+    assert row.begun == [0, 1, 2, 3, 2, 3]
+
+
 async def test_none_ahead_where_that_is_not_wanted() -> None:
     """With most_ahead=1 only the one whose turn it is has begun, however fast the peer."""
     row = Row(most_ahead=1)
