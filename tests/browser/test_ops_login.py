@@ -7,27 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.contract.http_service import HttpService, http_service
-from tests.parts.chromium import accessibility_faults, chromium
+from tests.contract.http_service import HttpService
+from tests.parts.chromium import accessibility_faults
 
 IN_TIME = 20_000
 HOSPITAL = "Log in at Spijkenisse Medisch Centrum"
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
-    """The whole service, each hospital with an OpenID provider for its staff."""
-    with http_service(tmp_path_factory.mktemp("service"), stream_seconds=55) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from messaging_service.application.topology import file_queue
 from messaging_service.domain.events import MessagePersisted
 from messaging_service.domain.message import Lane
 from messaging_service.domain.roles import Role, Scope
-from tests.contract.http_service import SHORT, URGENT, HttpService, http_service, until
-from tests.parts.chromium import accessibility_faults, chromium
+from tests.contract.http_service import SHORT, URGENT, HttpService, until
+from tests.parts.chromium import accessibility_faults
 
 SHOTS = Path(__file__).parents[2] / ".var" / "screenshots"
 IN_TIME = 20_000
@@ -25,20 +25,6 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 MARK = "ooievaarsnest"
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
-    """The whole service, with one answer of its event stream as long as it is in use."""
-    with http_service(tmp_path_factory.mktemp("service"), stream_seconds=55) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

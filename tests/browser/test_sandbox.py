@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.parts.chromium import accessibility_faults, chromium
+from tests.parts.chromium import accessibility_faults
 
 ROOT = Path(__file__).parents[2]
 UP = ROOT / "deploy" / "sandbox" / "up.py"
@@ -38,13 +38,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         else:
             pytest.fail(shown)
         up.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

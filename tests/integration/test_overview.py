@@ -27,13 +27,7 @@ OPS, ELSEWHERE = Operator(SOMEBODY, "spijkenisse"), Operator(SOMEBODY, "sein")
 
 
 def mend(service: Service) -> Mend:
-    return Mend(
-        store=service.store,
-        threads=service.threads,
-        broker=service.broker,
-        access_log=service.access_log,
-        clock=service.clock,
-    )
+    return service.mend()
 
 
 async def overview(service: Service, tenant: str = "spijkenisse") -> View:

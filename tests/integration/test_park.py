@@ -29,13 +29,7 @@ def park(service: Service) -> Park:
 
 @pytest.fixture
 def mend(service: Service) -> Mend:
-    return Mend(
-        store=service.store,
-        threads=service.threads,
-        broker=service.broker,
-        access_log=service.access_log,
-        clock=service.clock,
-    )
+    return service.mend()
 
 
 def given_up(message: StoredMessage, queue: str = FILE_QUEUE, reason: str = "AE-204") -> Envelope:
@@ -230,13 +224,7 @@ async def test_more_than_a_page_are_listed(service: Service) -> None:
     names = [f"{n:026}" for n in range(503)]
     envelopes = [Envelope(name, "MessageFiled", b"{}", {"queue": "notify.spijkenisse"}) for name in names]
     await asyncio.gather(*(park(envelope) for envelope in envelopes))
-    mend = Mend(
-        store=service.store,
-        threads=service.threads,
-        broker=service.broker,
-        access_log=service.access_log,
-        clock=service.clock,
-    )
+    mend = service.mend()
     assert [parked.message for parked in await mend.listed()] == names
 
 

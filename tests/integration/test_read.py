@@ -9,7 +9,6 @@ import pytest
 
 from messaging_service.application.callers import Writer
 from messaging_service.application.collections import ACCESS_LOG
-from messaging_service.application.mend import Mend
 from messaging_service.application.park import Park
 from messaging_service.application.read import Reader, is_urgent
 from messaging_service.domain.errors import StoreDown
@@ -48,13 +47,7 @@ async def test_parked_or_closed_before_it_was_stored(service: Service, reader: R
     """The persist step gave it up: its writer sees that, and that a person closed it, as message and as thread."""
     event = service.accepted()
     park = Park(tenants=service.tenants, store=service.store, threads=service.threads, clock=service.clock)
-    mend = Mend(
-        store=service.store,
-        threads=service.threads,
-        broker=service.broker,
-        access_log=service.access_log,
-        clock=service.clock,
-    )
+    mend = service.mend()
     await park(replace(enveloped(event), headers={"queue": "persist.normal", "reason": "transit_seal"}))
     assert (await reader.message(who(), event.message)).state is State.PARKED
     assert (await reader.thread(who(), event.message)).messages[0].state is State.PARKED

@@ -11,7 +11,6 @@ from messaging_service.application.changes import CorrectedText
 from messaging_service.application.collections import PARKED
 from messaging_service.application.correct import NotChangeable
 from messaging_service.application.ledger import Ledger
-from messaging_service.application.mend import Mend
 from messaging_service.application.queue_ages import QueueAges
 from messaging_service.application.reconcile import NOT_IN_EPD, Reconciliation
 from messaging_service.application.topology import file_queue, notify_queue
@@ -92,13 +91,7 @@ async def test_what_the_list_misses_is_parked_with_one_alert(service: Service) -
         assert {document["reason"] for document in parked} == {NOT_IN_EPD}
         assert {(await at.filing(id)).state for id in lost} == {FilingState.PARKED}
         await at.epd.set_mode("normal")
-        await Mend(
-            store=service.store,
-            threads=service.threads,
-            broker=service.broker,
-            access_log=service.access_log,
-            clock=service.clock,
-        ).replay(f"{lost[0]}.file")
+        await service.mend().replay(f"{lost[0]}.file")
         assert await at.carry_out() == [lost[0]]
         assert at.epd.inbox[lost[0]].count == 1
 

@@ -22,6 +22,7 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
 from messaging_service.application.converse import Converse
 from messaging_service.application.end_quiet_care import EndQuietCare
+from messaging_service.application.mend import Mend
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
 from messaging_service.application.ports import Actor, Alarm, Document, Envelope
@@ -227,6 +228,12 @@ class Service:
         """The id of the patient's account, made when there is none."""
         made = await self.administer.open(self.tenants[tenant], numbers(patient), "A. Jansen", STAFF)
         return made.id
+
+    def mend(self) -> Mend:
+        """What operations do with parked messages."""
+        return Mend(
+            store=self.store, threads=self.threads, broker=self.broker, access_log=self.access_log, clock=self.clock
+        )
 
     def message_id(self, patient: str = "1234", tenant: str = "spijkenisse", key: str | None = None) -> str:
         """An id as the gateway issues them."""
