@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 class Step:
     """One thing that was tried: `did` with the document `number`, what the EPD `answered`, and what that means.
 
-    `look` says what to see in the EPD afterwards.
+    `look` says what to see in the EPD afterwards; `seen` whether a person saw that, None when nobody was asked.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Step:
     ok: bool
     answered: str
     look: str = ""
+    seen: bool | None = None
+
+    def looked_at(self, seen: bool) -> Step:
+        """The step with what a person saw of it; what is not to be seen has failed."""
+        return replace(self, ok=self.ok and seen, seen=seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,16 @@ class CheckEpd:
         self._template = template
         self._identifiers = tuple(identifiers)
 
-    async def __call__(self) -> list[Step]:
-        """Every step in order; with the EPD unreachable, the one that found that out is the last."""
-        steps = []
+    async def __call__(self) -> AsyncIterator[Step]:
+        """Every step in order, none before it is asked for: between two somebody may look into the EPD.
+
+        With the EPD unreachable, the one that found that out is the last.
+        """
         for trial in self._trials():
             step = await self._try(trial)
-            steps.append(step)
+            yield step
             if step.answered.startswith("unreachable"):
                 break
-        return steps
 
     def _trials(self) -> Iterator[_Trial]:
         first = self._document("Test 1: gewoon bericht", "Eerste regel.\n\nDerde regel, na een lege.")
@@ -80,7 +86,7 @@ class CheckEpd:
         for trial in self._others():
             yield trial
             gone = replace(trial.document, change=Change.WITHDRAWN, reason="test")
-            yield _Trial(f"clear {trial.name}", "withdrew that again, once you have looked", gone)
+            yield _Trial(f"clear {trial.name}", "withdrew that again", gone)
 
     def _others(self) -> Iterator[_Trial]:
         hard = self._document("Test 2: tekens", HARDEST)

@@ -51,36 +51,49 @@ def _identifier(context: click.Context, parameter: click.Parameter, given: tuple
     callback=_identifier,
     help="A patient that the EPD keeps for tests, as system=number; may be given more than once.",
 )
+@click.option(
+    "--look",
+    is_flag=True,
+    help="Wait after each step until you have looked into the EPD, and ask what you saw. Without it the test documents "
+    "are withdrawn again at once.",
+)
 @as_json
-def check(tenant: str, identifiers: tuple[Identifier, ...], json_output: bool) -> None:
+def check(tenant: str, identifiers: tuple[Identifier, ...], look: bool, json_output: bool) -> None:
     """File test documents with TENANT's EPD and say what it did. Exit status 1 when a step failed.
 
-    A message, the same again, a correction, a withdrawal, hard characters, the longest line and an urgent one.
+    A message, the same again, a correction, a withdrawal, hard characters, the longest line and an urgent one. For
+    the acceptance, with somebody at the EPD: --look --json > report.json
     """
-    steps = asyncio.run(_check(_known(load_tenants(load_settings().tenants), tenant), identifiers))
+    known = _known(load_tenants(load_settings().tenants), tenant)
+    steps = asyncio.run(_check(known, identifiers, look=look, to_stderr=json_output))
     ok = all(step.ok for step in steps)
     if json_output:
         print_json({"ok": ok, "steps": steps})
     else:
-        for step in steps:
-            _print_step(step)
         click.secho("every step was accepted" if ok else "not every step was accepted", fg="green" if ok else "red")
     sys.exit(0 if ok else 1)
 
 
-async def _check(tenant: Tenant, identifiers: tuple[Identifier, ...]) -> list[Step]:
-    pool = epd_pool(tenant.epd)
+async def _check(tenant: Tenant, identifiers: tuple[Identifier, ...], *, look: bool, to_stderr: bool) -> list[Step]:
+    """Every step, printed as it is done."""
+    pool, steps = epd_pool(tenant.epd), list[Step]()
     try:
-        return await CheckEpd(tenant, pool, DocumentTemplate.compile(tenant.epd.profile), identifiers)()
+        async for step in CheckEpd(tenant, pool, DocumentTemplate.compile(tenant.epd.profile), identifiers)():
+            _print_step(step, to_stderr)
+            if look and step.look and step.ok:
+                step = step.looked_at(click.confirm("       do you see that?", default=True, err=to_stderr))
+            steps.append(step)
     finally:
         await pool.close()
+    return steps
 
 
-def _print_step(step: Step) -> None:
-    click.secho(f"{'ok    ' if step.ok else 'FAILED'} {step.name}", fg="green" if step.ok else "red")
-    click.echo(f"       {step.did} ({step.number}): {step.answered}")
+def _print_step(step: Step, to_stderr: bool) -> None:
+    verdict, colour = ("ok    ", "green") if step.ok else ("FAILED", "red")
+    click.secho(f"{verdict} {step.name}", fg=colour, err=to_stderr)
+    click.echo(f"       {step.did} ({step.number}): {step.answered}", err=to_stderr)
     if step.look:
-        click.echo(f"       to see in the EPD: {step.look}")
+        click.echo(f"       to see in the EPD: {step.look}", err=to_stderr)
 
 
 @epd.command("reconcile")

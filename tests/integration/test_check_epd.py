@@ -27,7 +27,8 @@ PATIENT = (Identifier("local", "9999"),)
 async def checked(at: Hospital) -> dict[str, Step]:
     pool = epd_pool(at.tenant.epd)
     try:
-        steps = await CheckEpd(at.tenant, pool, DocumentTemplate.compile(at.tenant.epd.profile), PATIENT)()
+        check = CheckEpd(at.tenant, pool, DocumentTemplate.compile(at.tenant.epd.profile), PATIENT)
+        steps = [step async for step in check()]
     finally:
         await pool.close()
     return {step.name: step for step in steps}
@@ -80,7 +81,7 @@ async def test_an_engines_answer_is_named_as_such(service: Service) -> None:
 
 def test_the_command_reports_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     """A failed step is printed with what was done and what to see in the EPD."""
-    _print_step(Step("file", "filed a test message", "X1", False, "refused (AE 204)", "one document"))
+    _print_step(Step("file", "filed a test message", "X1", False, "refused (AE 204)", "one document"), False)
     printed = capsys.readouterr().out
     assert "FAILED file" in printed
     assert "filed a test message (X1): refused (AE 204)" in printed
@@ -88,7 +89,7 @@ def test_the_command_reports_and_fails(capsys: pytest.CaptureFixture[str]) -> No
 
 
 async def test_the_command_line(service: Service, tmp_path: Path) -> None:
-    """Exit status 0 and JSON when all is well, 1 when a step failed, 2 for a patient that is none."""
+    """Status 0 and JSON when all is well, 1 when a step failed or was not seen, 2 for a patient that is none."""
     async with hospital(service) as at:
         environment = {
             "MESSAGING_BROKER": f"embedded:{tmp_path}/queue.sqlite",
@@ -99,12 +100,18 @@ async def test_the_command_line(service: Service, tmp_path: Path) -> None:
         for name in ("ISSUER", "JWKS", "STAFF_ISSUER", "STAFF_JWKS", "EPD", "ON_CALL", "ON_CALL_SECRET"):
             environment |= {f"{tenant}_{name}": f"mllp://127.0.0.1:{at.epd.port}" for tenant in ("SPIJKENISSE", "SEIN")}
 
-        def run(*arguments: str) -> Any:
-            return CliRunner().invoke(main, ["epd", "check", "spijkenisse", *arguments], env=environment)
+        def run(*arguments: str, typed: str = "") -> Any:
+            command = ["epd", "check", "spijkenisse", *arguments]
+            return CliRunner().invoke(main, command, env=environment, input=typed)
 
         done = await asyncio.to_thread(run, "--patient", "local=9999", "--json")
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)["ok"] is True
+        seen = await asyncio.to_thread(run, "--patient", "local=9999", "--json", "--look", typed="y\nn\n" + "y\n" * 5)
+        assert seen.exit_code == 1, seen.output
+        steps = json.loads(seen.stdout)["steps"]
+        assert [step["name"] for step in steps if not step["ok"]] == ["repeat"]
+        assert [step["seen"] for step in steps] == [True, False, True, True, True, None, True, None, True, None]
         await at.epd.set_mode("refuse")
         assert (await asyncio.to_thread(run, "--patient", "local=9999")).exit_code == 1
         assert (await asyncio.to_thread(run, "--patient", "9999")).exit_code == 2
