@@ -105,6 +105,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         event_tickets=parts.event_tickets(),
         administer=parts.administer(),
         personal_data=parts.personal_data(),
+        email_notices=parts.email_notices(),
         represent=parts.represent(),
         accept_terms=parts.accept_terms(),
         read_access_log=parts.read_access_log(),

@@ -19,6 +19,7 @@ FORGET_EVENTS = "forget_events"
 RETAIN = "retain"
 REMIND = "remind"
 SEND_WEBHOOKS = "send_webhooks"
+SEND_EMAIL_NOTICES = "send_email_notices"
 WATCH_LEDGER = "watch_ledger"
 CLIMB_ALARMS = "climb_alarms"
 SECONDS_BETWEEN = 60.0
@@ -29,6 +30,7 @@ _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     RETAIN: lambda parts: parts.retain(),
     REMIND: lambda parts: parts.remind(),
     SEND_WEBHOOKS: lambda parts: parts.owed_webhooks(),
+    SEND_EMAIL_NOTICES: lambda parts: parts.owed_email_notices(parts.patient_mail()),
     CLIMB_ALARMS: lambda parts: parts.climb(),
     WATCH_LEDGER: lambda parts: parts.watch_ledger(),
 }

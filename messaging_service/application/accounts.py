@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from messaging_service.application import actors
 from messaging_service.application.callers import PATIENT, Caller, Writer
 from messaging_service.application.codec import from_document, to_document, unpack
-from messaging_service.application.collections import ACCOUNTS, CARE
+from messaging_service.application.collections import ACCOUNTS, CARE, EMAIL_NOTICES
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Actor, Clock, DocumentStore
 from messaging_service.crypto.keyring import Keyring
@@ -19,7 +19,7 @@ from messaging_service.domain import account as accounts
 from messaging_service.domain.account import Account
 from messaging_service.domain.errors import Conflict
 from messaging_service.domain.message import Author, Identifier
-from messaging_service.domain.refusals import AccountNotOpened, NotFound, NotRepresentative, TermsNotAccepted
+from messaging_service.domain.refusals import AccountNotOpened, NotFound, NotRepresentative, Refusal, TermsNotAccepted
 from messaging_service.domain.representative import require_own_age
 from messaging_service.domain.terms import current
 from messaging_service.tenants import Tenant
@@ -112,6 +112,17 @@ class Accounts:
         self.require_terms(tenant, found, author, writing=True)
         return entry
 
+    async def admits(self, tenant: Tenant, patient: str, author: Author) -> bool:
+        """Whether this author would be let in now, whatever the terms."""
+        found = await self.get(tenant, patient)
+        if found is None:
+            return False
+        try:
+            await self._let_in(tenant, found, author, self._clock())
+        except Refusal:
+            return False
+        return True
+
     def require_terms(self, tenant: Tenant, account: Account, author: Author, *, writing: bool) -> None:
         """Return when the author accepted the terms. Raises TermsNotAccepted."""
         asked = current(tenant.terms, self.today(tenant))
@@ -179,8 +190,20 @@ class Accounts:
             if after == before:
                 return before
             if await self._store.replace(ACCOUNTS, to_document(after)):
+                await self._forget_addresses(before, after)
                 return replace(after, version=after.version + 1)
         raise Conflict(f"account {id}")
+
+    async def _forget_addresses(self, before: Account, after: Account) -> None:
+        """Whose access ended is told nothing more, and the address is no longer kept."""
+        known = {each.id for each in before.representatives if each.ended_at}
+        ended = [each.actor for each in after.representatives if each.ended_at and each.id not in known]
+        for id in (after.id, *after.joined):
+            for each in ended:
+                await self._store.delete(EMAIL_NOTICES, f"{id}.{each}")
+            if after.closed_at and not before.closed_at:
+                for document in await self._store.find(EMAIL_NOTICES, "of_patient", {"patient": id}):
+                    await self._store.delete(EMAIL_NOTICES, document["id"])
 
     async def _let_in(self, tenant: Tenant, account: Account, author: Author, at: int) -> Entry:
         account.require_usable(tenant.account_rules, at)

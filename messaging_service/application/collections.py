@@ -84,6 +84,15 @@ FEED = Collection(
     shard_key="patient",
 )
 WEBHOOKS = Collection("webhooks", (Index("by_due", ("tenant", "state", "due_at")),))
+EMAIL_NOTICES = Collection(
+    "email_notices",
+    (
+        Index("of_patient", ("patient", "reader")),
+        Index("by_due", ("tenant", "due_at")),
+        Index("by_state", ("tenant", "state", "at")),
+    ),
+    shard_key="patient",
+)
 FEED_ENDS = Collection("feed_ends")
 ALLOWANCES = Collection("allowances", (Index("by_end", ("tenant", "ends_at")),))
 TICKETS = Collection("tickets", (Index("by_time", ("tenant", "at")),))
@@ -130,6 +139,7 @@ ALL = (
     OPENINGS,
     FEED,
     WEBHOOKS,
+    EMAIL_NOTICES,
     FEED_ENDS,
     ALLOWANCES,
     TICKETS,

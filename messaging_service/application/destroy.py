@@ -12,6 +12,7 @@ from messaging_service.application.collections import (
     ACCOUNTS,
     CARE,
     CARE_EVENTS,
+    EMAIL_NOTICES,
     FEED,
     FEED_ENDS,
     HELD,
@@ -206,7 +207,7 @@ class Destroy:
         """The wrapped key goes last: until then a repeat finds the record."""
         await self._access_log.record(Access(tenant, record, by, "delete", "patient", record, _PURPOSE))
         await self._forget_reads(record, receipt)
-        for collection in (THREADS, CARE_EVENTS, RELATIONS, FEED):
+        for collection in (THREADS, CARE_EVENTS, RELATIONS, FEED, EMAIL_NOTICES):
             found = await self._all(collection, "of_patient", patient=record)
             for each in found:
                 await self._store.delete(collection, each["id"])

@@ -56,7 +56,7 @@ class Feed:
         Raises:
             Conflict: too many others were written to this feed at the same moment.
         """
-        id = hashlib.sha256(f"{patient} {event}".encode()).hexdigest()[:26]
+        id = _id(patient, event)
         for _ in range(_PLACE_TRIES):
             number = (await self.end(patient))[0] + 1
             order = f"{now:015}.{id}"
@@ -66,6 +66,10 @@ class Feed:
             if await self._store.get(FEED, id):
                 return
         raise Conflict(f"feed for {message}")
+
+    async def holds(self, patient: str, event: str) -> bool:
+        """Whether this event, by its own id, was added before and is not forgotten yet."""
+        return await self._store.get(FEED, _id(patient, event)) is not None
 
     async def after(self, patient: str, number: int, *, limit: int = 100) -> list[FeedEvent]:
         """The events of a patient above `number`, in order."""
@@ -132,3 +136,7 @@ def _last_of_each(documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[st
     for document in sorted(documents, key=lambda each: each["number"]):
         last[document["patient"]] = document
     return list(last.values())
+
+
+def _id(patient: str, event: str) -> str:
+    return hashlib.sha256(f"{patient} {event}".encode()).hexdigest()[:26]

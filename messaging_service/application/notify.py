@@ -9,6 +9,7 @@ from messaging_service.application.codec import Outgoing, read_event
 from messaging_service.application.feed import Feed
 from messaging_service.application.patients import Patients
 from messaging_service.application.ports import Clock, Envelope, PortalWebhook
+from messaging_service.application.send_email_notices import OwedEmailNotices
 from messaging_service.application.send_webhooks import OwedWebhooks, event_id, webhook_body
 from messaging_service.application.threads import StoredThread, Threads
 from messaging_service.domain.errors import Deferred, MessageFault, WebhookDown
@@ -75,9 +76,11 @@ class Notify:
         patients: Patients,
         feed: Feed,
         owed: OwedWebhooks,
+        email_notices: OwedEmailNotices,
         clock: Clock,
     ) -> None:
         self._owed = owed
+        self._email_notices = email_notices
         self._shunned: dict[str, int] = {}
         self._webhooks = webhooks
         self._threads = threads
@@ -87,6 +90,8 @@ class Notify:
 
     async def __call__(self, envelope: Envelope) -> list[Outgoing]:
         """Write the event to the patient's feed and post it to the portal, or keep it for later if that is not taken.
+
+        Of a reply an e-mail is owed as well, to whoever asked for it.
 
         Raises:
             StoreDown: the feed cannot be written.
@@ -100,8 +105,11 @@ class Notify:
         id = event_id(kind.name, event.message, at)
         thread = await self._thread(event, at)
         if thread is not None:
+            patient = await self._patients.survivor(thread.patient)
+            if isinstance(event, ReplyReceived):
+                await self._email_notices.owe(id, patient, thread)
             await self._feed.add(
-                await self._patients.survivor(thread.patient),
+                patient,
                 id,
                 tenant=event.tenant,
                 type=kind.name,

@@ -10,6 +10,7 @@ from typing import Any
 
 from messaging_service.application import collections as c
 from messaging_service.application.alarms import ACKNOWLEDGED
+from messaging_service.application.email_notices import REFUSED, UNCONFIRMED
 from messaging_service.application.ports import Collection
 from messaging_service.application.threads import REPLY, SUBMISSION
 from messaging_service.application.unmatched import BOUND, CLOSED
@@ -52,6 +53,9 @@ class Rule:
 
 _FINAL = tuple({"lane": lane, "state": state} for lane, state in product(Lane, (FilingState.FILED, FilingState.CLOSED)))
 
+_NO_GOOD_DAYS = 30
+"""Of addresses for e-mail that were never proved, or are refused: for as long as the account says so."""
+
 RULES = (
     Rule(c.MESSAGES, "by_time", lambda of: of.retention.message_days, _of("kind", SUBMISSION, REPLY)),
     Rule(c.FILINGS, "by_lane", lambda of: of.retention.evidence_days, _FINAL),
@@ -59,6 +63,7 @@ RULES = (
     Rule(c.OPENINGS, "by_time", lambda of: of.retention.evidence_days),
     Rule(c.LOGINS, "by_day", lambda of: of.retention.logins_days, bound=_day),
     Rule(c.RECEIVED, "by_time", lambda of: of.epd.listener.remember_days if of.epd.listener else 1),
+    Rule(c.EMAIL_NOTICES, "by_state", lambda of: _NO_GOOD_DAYS, _of("state", UNCONFIRMED, REFUSED)),
     Rule(c.HELD, "by_time", lambda of: of.retention.held_days),
     Rule(c.ALARMS, "of_tenant", lambda of: of.retention.alarms_days, _of("state", ACKNOWLEDGED)),
     Rule(c.UNMATCHED, "by_tenant", lambda of: of.retention.mended_days, _of("state", BOUND, CLOSED)),

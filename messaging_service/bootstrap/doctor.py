@@ -237,6 +237,9 @@ async def _mail(settings: Settings, tenants: Mapping[str, Tenant]) -> Finding:
         wanted = [t.id for t in tenants.values() if t.on_call.email or any(rung.email for rung in t.on_call.chain)]
         if wanted:
             return fault("mail", f"{', '.join(wanted)}: [on_call] email needs MESSAGING_SMTP", "set MESSAGING_SMTP")
+        told = [t.id for t in tenants.values() if t.email_notice is not None]
+        if told:
+            return fault("mail", f"{', '.join(told)}: [email_notice] needs MESSAGING_SMTP", "set MESSAGING_SMTP")
         return good("mail", "not used")
     try:
         await greet(MailServer.of(settings.smtp), domain_of(settings.mail_from))

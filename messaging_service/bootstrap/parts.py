@@ -11,6 +11,7 @@ import aiohttp
 
 from messaging_service.adapters.metrics import Metrics
 from messaging_service.adapters.mllp import MllpPool
+from messaging_service.adapters.notice_mail import NoticeMail
 from messaging_service.adapters.on_call import OnCallChannels
 from messaging_service.adapters.portal_webhook import StandardWebhook
 from messaging_service.adapters.public_addresses import PublicAddresses
@@ -35,6 +36,7 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.converse import Converse
 from messaging_service.application.correct import Correct
 from messaging_service.application.destroy import Destroy
+from messaging_service.application.email_notices import EmailNotices
 from messaging_service.application.end_quiet_care import EndQuietCare
 from messaging_service.application.escalate import Duty
 from messaging_service.application.event_tickets import EventTickets
@@ -60,6 +62,7 @@ from messaging_service.application.ports import (
     Broker,
     Clock,
     DocumentStore,
+    PatientMail,
     PortalWebhook,
     Topology,
     Traces,
@@ -85,6 +88,7 @@ from messaging_service.application.restored import Restored
 from messaging_service.application.retain import Retain
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
+from messaging_service.application.send_email_notices import OwedEmailNotices
 from messaging_service.application.send_webhooks import OwedWebhooks
 from messaging_service.application.threads import Threads
 from messaging_service.application.unmatched import UnmatchedDocuments
@@ -423,8 +427,45 @@ class Parts:
     def personal_data(self) -> PersonalData:
         """What corrects and removes what is kept of who a patient is."""
         return PersonalData(
-            patients=self.patients, accounts=self.accounts, access_log=self.access_log, clock=self.clock
+            patients=self.patients,
+            accounts=self.accounts,
+            email_notices=self.email_notices(),
+            access_log=self.access_log,
+            clock=self.clock,
         )
+
+    def email_notices(self) -> EmailNotices:
+        """What keeps where patients want to be told by e-mail."""
+        return EmailNotices(
+            store=self.store,
+            accounts=self.accounts,
+            patients=self.patients,
+            access_log=self.access_log,
+            clock=self.clock,
+        )
+
+    def owed_email_notices(self, mail: Mapping[str, PatientMail]) -> OwedEmailNotices:
+        """What owes that e-mail, and sends it by `mail`."""
+        return OwedEmailNotices(
+            tenants=self.tenants,
+            mail=mail,
+            store=self.store,
+            accounts=self.accounts,
+            patients=self.patients,
+            threads=self.threads,
+            access_log=self.access_log,
+            alerts=self.alerts,
+            clock=self.clock,
+        )
+
+    def patient_mail(self) -> dict[str, PatientMail]:
+        """The way of letters to patients, for the tenants that send them."""
+        smtp, sender, count = self.settings.smtp, self.settings.mail_from, self.metrics.channel
+        return {
+            tenant.id: NoticeMail(tenant, smtp, sender, self.clock, count=count)
+            for tenant in self.tenants.values()
+            if tenant.email_notice is not None
+        }
 
     def represent(self) -> Represent:
         """What registers representatives."""
@@ -569,6 +610,7 @@ class Parts:
             patients=self.patients,
             feed=self.feed(),
             owed=self.owed_webhooks(),
+            email_notices=self.owed_email_notices({}),
             clock=self.clock,
         )
 

@@ -122,6 +122,10 @@ class TermsUnknown(Problem):
     """There is no such version to accept."""
 
 
+class CodeWrong(Problem):
+    """Not the code that came by e-mail, or it is too old or was tried too often; ask for a new one."""
+
+
 class TooMany(Problem):
     """Too many messages or requests; `retry_after` says when to go on. Urgent messages never count."""
 
@@ -164,6 +168,7 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     "prohibited": Prohibited,
     "department-unknown": DepartmentUnknown,
     "terms-unknown": TermsUnknown,
+    "code-wrong": CodeWrong,
     "too-many": TooMany,
     "queue-full": Unavailable,
     "unavailable": Unavailable,

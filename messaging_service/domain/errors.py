@@ -60,6 +60,14 @@ class MailDown(ServerFault):
     server = "mail"
 
 
+class MailUnknown(MailDown):
+    """The mail server did not say whether it took the letter. Check MESSAGING_SMTP."""
+
+
+class AddressRefused(MessagingError):
+    """The mail server refuses this address for good (RFC 5321 §4.2.1, a 5yz answer)."""
+
+
 class KeyringUnreadable(ServerFault):
     """The keyring file was replaced by one that cannot be read. Put the right one at MESSAGING_KEYRING."""
 

@@ -129,6 +129,10 @@ class Prohibited(Refusal):
         self.span = span
 
 
+class CodeWrong(Refusal):
+    """This is not the code, or it does not hold any more. Ask for a new one."""
+
+
 class TooMany(Refusal):
     """Too many messages in a short time. Wait and send it again."""
 

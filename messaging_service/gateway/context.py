@@ -19,6 +19,7 @@ from messaging_service.application.allowances import Allowances
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.converse import Converse
+from messaging_service.application.email_notices import EmailNotices
 from messaging_service.application.event_tickets import EventTickets
 from messaging_service.application.export import Export
 from messaging_service.application.follow import Follow, Signs
@@ -81,6 +82,7 @@ class Context:
     event_tickets: EventTickets
     administer: Administer
     personal_data: PersonalData
+    email_notices: EmailNotices
     represent: Represent
     accept_terms: AcceptTerms
     read_access_log: ReadAccessLog

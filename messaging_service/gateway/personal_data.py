@@ -8,7 +8,6 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from messaging_service.application.callers import Staff
 from messaging_service.domain.roles import Scope
 from messaging_service.gateway.account import answer
 from messaging_service.gateway.accounts import account_in_path
@@ -35,22 +34,25 @@ async def get_personal_data(request: web.Request) -> web.Response:
     staff = await require(request, Scope.CHANGE_PERSONAL_DATA)
     context = request.app[CONTEXT]
     id, by = account_in_path(request), context.administer.by(staff)
-    return answer({"name": await context.personal_data.show(staff.tenant, id, by)})
+    return _answer(*await context.personal_data.show(staff.tenant, id, by))
 
 
 async def put_personal_data(request: web.Request) -> web.Response:
     """Correct it."""
     staff = await require(request, Scope.CHANGE_PERSONAL_DATA)
     said = await read_body(request, Correction)
-    return await _correct(request, staff, said.name)
+    context = request.app[CONTEXT]
+    id, by = account_in_path(request), context.administer.by(staff)
+    return _answer(*await context.personal_data.correct(staff.tenant, id, said.name, by))
 
 
 async def delete_personal_data(request: web.Request) -> web.Response:
     """Remove it."""
-    return await _correct(request, await require(request, Scope.CHANGE_PERSONAL_DATA), "")
-
-
-async def _correct(request: web.Request, staff: Staff, name: str) -> web.Response:
+    staff = await require(request, Scope.CHANGE_PERSONAL_DATA)
     context = request.app[CONTEXT]
     id, by = account_in_path(request), context.administer.by(staff)
-    return answer({"name": await context.personal_data.correct(staff.tenant, id, name, by)})
+    return _answer(*await context.personal_data.remove(staff.tenant, id, by))
+
+
+def _answer(name: str, address: str) -> web.Response:
+    return answer({"name": name, **({"notification_address": address} if address else {})})

@@ -54,6 +54,7 @@ _KINDS: dict[type[Exception], Kind] = {
     refusals.IdentifierUnknown: Kind("identifier-unknown", 422, "No such kind of number"),
     refusals.RepresentativeUnfit: Kind("representative-unfit", 422, "Cannot be a representative"),
     refusals.RepresentativesFull: Kind("representatives-full", 409, "No more representatives"),
+    refusals.CodeWrong: Kind("code-wrong", 422, "Not the code"),
     refusals.TooMany: Kind("too-many", 429, "Too many messages"),
     errors.Conflict: Kind("conflict", 409, "Changed meanwhile"),
     ParkedNotFound: Kind("not-found", 404, "Not found"),

@@ -3,6 +3,7 @@
 from messaging_service.tenants.accounts import AccountRules, RepresentativeRules, TermsVersion
 from messaging_service.tenants.care import CareTeam, Department, ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection, Statement
+from messaging_service.tenants.email_notice import EmailNotice, Wording
 from messaging_service.tenants.epd import Epd, Listener
 from messaging_service.tenants.identity import Assurance, Identity, Issuer, StaffIssuer
 from messaging_service.tenants.limits import Due, Limits
@@ -20,6 +21,7 @@ __all__ = [
     "Department",
     "Detection",
     "Due",
+    "EmailNotice",
     "Epd",
     "Identity",
     "Issuer",
@@ -37,4 +39,5 @@ __all__ = [
     "Statement",
     "Tenant",
     "TermsVersion",
+    "Wording",
 ]

@@ -10,6 +10,7 @@ from messaging_service.tenants.access_log import AccessLogRules
 from messaging_service.tenants.accounts import AccountRules, RepresentativeRules, TermsVersion
 from messaging_service.tenants.care import ReplyTarget, Routing
 from messaging_service.tenants.detection import Detection
+from messaging_service.tenants.email_notice import EmailNotice
 from messaging_service.tenants.epd import Epd
 from messaging_service.tenants.identity import Identity
 from messaging_service.tenants.limits import Due, Limits
@@ -38,6 +39,7 @@ class Tenant(Table, frozen=True, kw_only=True):
     on_call: OnCall
     portal: Portal | None = None
     limits: Limits = Limits()
+    email_notice: EmailNotice | None = None
     retention: Retention = Retention()
     due: Due = Due()
     receipts: Receipts = Receipts()

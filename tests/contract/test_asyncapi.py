@@ -175,6 +175,7 @@ async def test_what_the_portal_is_told(tmp_path: Path) -> None:
         patients=Patients(store, keyring),
         feed=Feed(store),
         owed=cast(Any, None),  # this portal takes everything
+        email_notices=cast(Any, None),  # and of no thread that is not stored an e-mail is owed
         clock=lambda: AT + 3_600_000,
     )
     for event in EVENTS:

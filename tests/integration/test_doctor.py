@@ -92,11 +92,14 @@ def test_each_fault_says_what_to_do(service: HttpService, environment: dict[str,
         "MESSAGING_STORE": f"sqlite:{tmp_path}/empty.sqlite",
     }
     faults = {finding.what: finding for finding in found(service, broken)[Health.FAULT]}
+    sein.write_text(f"{text}\n[email_notice]\n", "utf-8")
+    told = {finding.what: finding.says for finding in found(service, broken)[Health.FAULT]}
     service.be("normal")
     assert set(faults) == {"keys", "gateway", "spijkenisse EPD", "sein EPD", "mail"}
     assert "keys init" in faults["keys"].remedy
     assert "messaging-service gateway" in faults["gateway"].remedy
     assert "MESSAGING_SMTP" in faults["mail"].says
+    assert told["mail"] == "sein: [email_notice] needs MESSAGING_SMTP"
     assert "[epd]" in faults["sein EPD"].says + faults["sein EPD"].remedy
 
 

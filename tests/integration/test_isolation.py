@@ -48,8 +48,10 @@ WHILE_BLOCKED = FOR_EVERYBODY_LOGGED_IN | {
     "GET /v1/account",
     "DELETE /v1/account",
     "POST /v1/account/misuse-reports",
+    "GET /v1/account/notifications",
+    "DELETE /v1/account/notifications",
 }
-"""What somebody who is blocked may still do: see that it is so, report misuse, and leave."""
+"""What somebody who is blocked may still do: see that it is so, report misuse, leave, and want no more e-mail."""
 
 
 def each(operations: list[Operation]) -> pytest.MarkDecorator:

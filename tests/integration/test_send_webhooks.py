@@ -13,6 +13,7 @@ from messaging_service.application.ports import PortalWebhook
 from messaging_service.application.send_webhooks import PAUSES_MINUTES, OwedWebhooks
 from messaging_service.domain.errors import WebhookDown
 from messaging_service.domain.events import MessageFiled
+from tests.parts.email import email_notices
 from tests.parts.portal import Portal
 from tests.parts.service import Service, enveloped
 
@@ -47,6 +48,7 @@ class Hospital:
             patients=service.patients,
             feed=self.feed,
             owed=self.owed,
+            email_notices=email_notices(service),
             clock=service.clock,
         )
 

@@ -88,6 +88,16 @@ def test_every_mistake_at_once_with_its_line(check: Any) -> None:
         ("days = 3", 'days = 3\nholidays = "XX"', "reply.holidays: [reply] holidays = 'XX': no such country"),
         ('document_type = ["PN"]', "max_line = 3", "epd.profile.max_line: [epd] max_line must be 20 to 10000"),
         ('"${SPIJKENISSE_EPD}"', '"mllp://epd.invalid:2575"', "epd.address"),
+        (
+            "# Patients who ask for it",
+            '[email_notice.wording.nl]\ncode_text = "Uw code" # ',
+            "email_notice.wording.nl.code_text: email_notice wording code_text must hold {code}",
+        ),
+        (
+            "# Patients who ask for it",
+            '[email_notice.wording.en]\ntext = "{subject}" # ',
+            "email_notice.wording.en.text: email_notice wording text may hold {name}, {telephone} and nothing else",
+        ),
         ("[on_call]", "[on_call", "Expected ']'"),
     ],
 )

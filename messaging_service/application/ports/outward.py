@@ -80,6 +80,16 @@ class CareTeams(Protocol):
         """Tell the team's lead whose dates have passed. Raises MailDown."""
 
 
+class PatientMail(Protocol):
+    """A tenant's letters to patients; of the same `id` a mailbox may drop the second."""
+
+    async def tell(self, address: str, language: str, id: str) -> None:
+        """That there is a message. Raises AddressRefused, MailDown, and MailUnknown where it may have gone out."""
+
+    async def send_code(self, address: str, language: str, id: str, code: str) -> None:
+        """The code that proves the address. Raises as `tell`."""
+
+
 class PortalWebhook(Protocol):
     """A tenant's portal, told of progress without content."""
 
