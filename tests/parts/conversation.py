@@ -41,15 +41,26 @@ async def answered(service: Service, thread: str, id: str = "") -> StoredMessage
     """A clinician's reply in the thread."""
     stored = await service.threads.thread(thread)
     assert stored is not None
-    own = await service.patients.load(stored.patient)
-    id = id or service.message_id()
+    return await _replied(service, stored, id or service.message_id())
+
+
+async def began(service: Service, number: str = "1234") -> StoredMessage:
+    """A thread that a clinician began: the id of its reply is the thread's."""
+    tenant = service.tenants["spijkenisse"]
+    own = await service.patients.ensure(tenant.id, numbers(number), "A. Jansen")
+    id = service.message_id(number)
+    return await _replied(service, StoredThread.opened(id, tenant.id, own.id, service.clock()), id)
+
+
+async def _replied(service: Service, thread: StoredThread, id: str) -> StoredMessage:
+    own = await service.patients.load(thread.patient)
     content = Content("Antwoord", "Ja", "Ja", BodyFormat.TEXT, BodyFormat.TEXT, "nl")
     now = service.clock()
     reply = StoredMessage(
         id=id,
-        tenant=stored.tenant,
-        patient=stored.patient,
-        thread=thread,
+        tenant=thread.tenant,
+        patient=thread.patient,
+        thread=thread.id,
         place=0,
         lane="normal",
         care_team="cardiology",
@@ -63,8 +74,7 @@ async def answered(service: Service, thread: str, id: str = "") -> StoredMessage
         sealed=own.seal(id, REPLY, Reply(content, "D. Bos", "arts", f"DOC{id}", now)),
         kind=REPLY,
     )
-    begun = StoredThread.opened(thread, stored.tenant, stored.patient, now)
-    return await service.threads.add_reply(begun, reply)
+    return await service.threads.add_reply(thread, reply)
 
 
 async def withdrawn(service: Service, id: str) -> None:
