@@ -18,10 +18,13 @@ from messaging_service.domain.events import (
     MessageFiled,
     MessageHandled,
     MessageParked,
+    MessageRead,
     ReplyChanged,
     ReplyOverdue,
     ReplyReceived,
     ReplyWithdrawn,
+    ThreadClosed,
+    ThreadReopened,
 )
 
 Notified = (
@@ -33,6 +36,9 @@ Notified = (
     | ReplyWithdrawn
     | ReplyOverdue
     | MessageHandled
+    | MessageRead
+    | ThreadClosed
+    | ThreadReopened
 )
 
 
@@ -56,6 +62,9 @@ _KINDS = {
         _Kind(ReplyWithdrawn, "reply.withdrawn", "withdrawn_at"),
         _Kind(ReplyOverdue, "reply.overdue", "overdue_at"),
         _Kind(MessageHandled, "message.handled", "handled_at"),
+        _Kind(MessageRead, "message.read", "read_at"),
+        _Kind(ThreadClosed, "thread.closed", "closed_at"),
+        _Kind(ThreadReopened, "thread.reopened", "reopened_at"),
     )
 }
 

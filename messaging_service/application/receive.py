@@ -16,7 +16,7 @@ from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import RECEIVED
 from messaging_service.application.ports import Clock, DocumentStore, Meter
 from messaging_service.application.receive_replies import Replies
-from messaging_service.application.receive_status import HandledInEpd
+from messaging_service.application.receive_status import StatusInEpd
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import BrokerDown, Conflict, MessagingError, StoreDown
 from messaging_service.epd.acknowledgement import AckCode, AckUnreadable
@@ -27,6 +27,7 @@ from messaging_service.epd.inbound_events import (
     Agreement,
     ClinicianWrote,
     DocumentHandled,
+    DocumentRead,
     Inbound,
     NothingSaid,
     PatientChanged,
@@ -67,7 +68,7 @@ class Receive:
         keyring: Keyring,
         replies: Replies,
         care: CareFeed,
-        handled: HandledInEpd,
+        status: StatusInEpd,
         acknowledged: Acknowledged,
         alerts: Alerts,
         meter: Meter,
@@ -77,7 +78,7 @@ class Receive:
         self._keyring = keyring
         self._replies = replies
         self._care = care
-        self._handled = handled
+        self._status = status
         self._acknowledged = acknowledged
         self._alerts = alerts
         self._meter = meter
@@ -153,7 +154,9 @@ class Receive:
             case ClinicianWrote():
                 await self._replies.take(tenant, header.sender, version, event)
             case DocumentHandled():
-                await self._handled(tenant, event)
+                await self._status.handled(tenant, event)
+            case DocumentRead():
+                await self._status.read(tenant, event)
             case NothingSaid():
                 pass
             case PatientChanged():
@@ -202,4 +205,5 @@ def agreement(tenant: Tenant) -> Agreement:
         zone=tenant.zone,
         placer=listener.placer if listener else "OBR-2",
         handled=frozenset(tenant.epd.handled),
+        read=frozenset(tenant.epd.read),
     )

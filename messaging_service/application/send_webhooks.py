@@ -24,7 +24,7 @@ _MINUTE_MS = 60_000
 _AT_ONCE = 16
 _CLAIMED_MS = 60_000
 """Longer than a post may take: a worker that died over it has posted it or not, and another posts it again."""
-_TOLD_AGAIN = ("reply.changed", "reply.withdrawn")
+_TOLD_AGAIN = ("reply.changed", "reply.withdrawn", "thread.closed", "thread.reopened")
 """What may happen more than once to one message has its time in its id."""
 
 

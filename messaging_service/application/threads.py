@@ -40,6 +40,7 @@ class StoredThread:
     private: bool | None = False
     closed_by: str = ""
     closed_at: int = 0
+    reopened_at: int = 0
     removed_to: int = 0
 
     @classmethod
@@ -124,8 +125,10 @@ class Threads:
                 return thread
             if state == OPEN and thread.closed_by == CARE_TEAM != by:
                 raise ThreadClosed
-            closed_by, closed_at = (by, at) if state == CLOSED else ("", 0)
-            changed = replace(thread, state=state, closed_by=closed_by, closed_at=closed_at)
+            if state == CLOSED:
+                changed = replace(thread, state=state, closed_by=by, closed_at=at)
+            else:
+                changed = replace(thread, state=state, closed_by="", closed_at=0, reopened_at=at)
             if await self._store.replace(THREADS, to_document(changed)):
                 return changed
         raise Conflict(f"thread {id}")

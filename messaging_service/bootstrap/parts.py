@@ -51,6 +51,7 @@ from messaging_service.application.kept_key_sets import KeptKeySets
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.logins import Logins
 from messaging_service.application.mark_handled import MarkHandled
+from messaging_service.application.mark_read import MarkRead
 from messaging_service.application.mend import Mend
 from messaging_service.application.notify import Notify
 from messaging_service.application.openings import Openings
@@ -75,7 +76,7 @@ from messaging_service.application.read_access_log import ReadAccessLog
 from messaging_service.application.reads import Reads
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
-from messaging_service.application.receive_status import HandledInEpd
+from messaging_service.application.receive_status import StatusInEpd
 from messaging_service.application.recipients import Recipients
 from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.rehearsals import Rehearsals, WatchRehearsals
@@ -225,9 +226,17 @@ class Parts:
             accounts=self.accounts,
             threads=self.threads,
             reads=Reads(self.store, self.threads),
+            mark_read=self.mark_read(),
+            broker=self.broker,
             keyring=self.keyring,
             access_log=self.access_log,
             clock=self.clock,
+        )
+
+    def mark_read(self) -> MarkRead:
+        """What writes down what care teams read."""
+        return MarkRead(
+            reads=Reads(self.store, self.threads), broker=self.broker, access_log=self.access_log, clock=self.clock
         )
 
     def recipients(self) -> Recipients:
@@ -482,7 +491,13 @@ class Parts:
             keyring=self.keyring,
             replies=self.replies(),
             care=self.care(),
-            handled=HandledInEpd(awaited=self.awaited(), patients=self.patients, mark=self.mark_handled()),
+            status=StatusInEpd(
+                awaited=self.awaited(),
+                patients=self.patients,
+                threads=self.threads,
+                mark_handled=self.mark_handled(),
+                mark_read=self.mark_read(),
+            ),
             acknowledged=self.application_acknowledgement(),
             alerts=self.alerts,
             meter=self.metrics,

@@ -142,7 +142,38 @@ class MessageHandled:
     handled_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class MessageRead:
+    """The care team has read the thread up to this message."""
+
+    message: str
+    tenant: str
+    thread: str
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadClosed:
+    """The thread takes no more messages; `message` is the one that opened it."""
+
+    message: str
+    tenant: str
+    thread: str
+    closed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReopened:
+    """A thread that was closed takes messages again; `message` is the one that opened it."""
+
+    message: str
+    tenant: str
+    thread: str
+    reopened_at: int
+
+
+ThreadEvent = MessageRead | ThreadClosed | ThreadReopened
 ReplyEvent = ReplyReceived | ReplyChanged | ReplyWithdrawn
 MessageEvent = MessageAccepted | MessagePersisted | ChangeOrdered | MessageFiled | MessageEscalated | MessageParked
 ReplyDateEvent = ReplyOverdue | MessageHandled
-Event = MessageEvent | ReplyEvent | ReplyDateEvent | AlarmRehearsed
+Event = MessageEvent | ReplyEvent | ReplyDateEvent | ThreadEvent | AlarmRehearsed

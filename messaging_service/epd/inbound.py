@@ -24,7 +24,7 @@ def read(raw: bytes, header: Header, agreed: Agreement, now: int) -> Inbound:
     at = _happened(message, agreed) or now
     if kind == "MDM" and trigger in MDM_EVENTS:
         return read_document(message, trigger, at, agreed)
-    if kind == "MDM" and trigger == "T04" and agreed.handled:
+    if kind == "MDM" and trigger == "T04" and (agreed.handled or agreed.read):
         return read_status(message, at, agreed)
     if kind == "ORU" and trigger == "R01":
         return read_result(message, at, agreed)

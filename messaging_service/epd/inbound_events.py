@@ -18,8 +18,9 @@ class Agreement:
     """What was agreed with an EPD on what it sends.
 
     `charset` holds where MSH-18 is empty; `zone` where a time has no offset. `placer` is the field of an ORU^R01
-    that holds our message id. `handled` are the codes in TXA-17 with which a message of ours is done with; without any
-    no MDM^T04 is understood. `authorities` tells the identifiers in PID-3 apart.
+    that holds our message id. `handled` are the codes in TXA-17 with which a message of ours is done with, `read` those
+    with which a clinician has read it; without any no MDM^T04 is understood. `authorities` tells the identifiers in
+    PID-3 apart.
     """
 
     authorities: Mapping[str, Authority]
@@ -28,6 +29,7 @@ class Agreement:
     zone: tzinfo
     placer: Literal["ORC-2", "OBR-2"] = "OBR-2"
     handled: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,6 +84,15 @@ class DocumentHandled:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRead:
+    """A document, by its number, was read by a clinician."""
+
+    document: str
+    at: int
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
 class NothingSaid:
     """A message that is understood and means nothing here."""
 
@@ -125,4 +136,4 @@ class RecordsParted:
     other: Person
 
 
-Inbound = ClinicianWrote | DocumentHandled | NothingSaid | PatientChanged | RecordsJoined | RecordsParted
+Inbound = ClinicianWrote | DocumentHandled | DocumentRead | NothingSaid | PatientChanged | RecordsJoined | RecordsParted

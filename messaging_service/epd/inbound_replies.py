@@ -7,7 +7,14 @@ import binascii
 from collections.abc import Iterator
 
 from messaging_service.epd.inbound_errors import Error, NotUnderstood, Where
-from messaging_service.epd.inbound_events import Agreement, ClinicianWrote, DocumentHandled, NothingSaid, Told
+from messaging_service.epd.inbound_events import (
+    Agreement,
+    ClinicianWrote,
+    DocumentHandled,
+    DocumentRead,
+    NothingSaid,
+    Told,
+)
 from messaging_service.epd.inbound_segments import Segment, Segments, Value
 from messaging_service.epd.inbound_values import moment, name, person
 
@@ -85,11 +92,13 @@ def read_result(message: Segments, at: int, agreed: Agreement) -> ClinicianWrote
     )
 
 
-def read_status(message: Segments, at: int, agreed: Agreement) -> DocumentHandled | NothingSaid:
+def read_status(message: Segments, at: int, agreed: Agreement) -> DocumentHandled | DocumentRead | NothingSaid:
     """What an MDM^T04 says of the document in TXA-12 (HL7 v2.5.1 §9.5.4). Raises NotUnderstood."""
     txa = message.the("TXA")
     document, patient = document_number(txa, 12), person(message.the("PID"), agreed.authorities)
-    return DocumentHandled(document, at, patient) if txa.text(17) in agreed.handled else NothingSaid()
+    if txa.text(17) in agreed.handled:
+        return DocumentHandled(document, at, patient)
+    return DocumentRead(document, at, patient) if txa.text(17) in agreed.read else NothingSaid()
 
 
 def document_number(segment: Segment, number: int) -> str:

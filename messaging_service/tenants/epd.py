@@ -45,7 +45,8 @@ class Epd(Table, frozen=True, kw_only=True):
     `listener` is where the EPD sends to, `staff` maps its codes of practitioners and wards to our care teams or
     departments. `end_of_care` are its codes in PV1-36 of a discharge (A03) with which care here is over; a discharge
     alone never says so. `handled` are its codes in TXA-17 of an MDM^T04 with which a message of ours is done with,
-    without a written answer.
+    without a written answer; `read` those with which a clinician has read it, which the patient is shown where
+    `[receipts] of_care_team` says so.
     """
 
     address: str
@@ -64,6 +65,7 @@ class Epd(Table, frozen=True, kw_only=True):
     staff: Mapping[str, Code] = {}
     end_of_care: tuple[str, ...] = ()
     handled: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """The address can be connected to."""

@@ -17,7 +17,7 @@ from messaging_service.application.mark_handled import MarkHandled
 from messaging_service.application.read import MessageView, ThreadView
 from messaging_service.application.receive import Receive
 from messaging_service.application.receive_replies import Replies
-from messaging_service.application.receive_status import HandledInEpd
+from messaging_service.application.receive_status import StatusInEpd
 from messaging_service.application.topology import notify_queue
 from messaging_service.application.unmatched import Unmatched, UnmatchedDocuments
 from messaging_service.domain.message import Author
@@ -49,10 +49,12 @@ class Receiving:
             store=service.store,
             keyring=service.keyring,
             replies=self.replies,
-            handled=HandledInEpd(
+            status=StatusInEpd(
                 awaited=service.awaited,
                 patients=service.patients,
-                mark=MarkHandled(
+                threads=service.threads,
+                mark_read=service.mark_read,
+                mark_handled=MarkHandled(
                     awaited=service.awaited,
                     broker=service.broker,
                     keyring=service.keyring,

@@ -22,6 +22,7 @@ from messaging_service.application.close_accounts import CloseAccounts
 from messaging_service.application.codec import outgoing, pack, to_document
 from messaging_service.application.converse import Converse
 from messaging_service.application.end_quiet_care import EndQuietCare
+from messaging_service.application.mark_read import MarkRead
 from messaging_service.application.mend import Mend
 from messaging_service.application.patients import Patients
 from messaging_service.application.persist import Persist
@@ -181,11 +182,16 @@ class Service:
             keyring=keyring,
             access_log=self.access_log,
         )
+        self.mark_read = MarkRead(
+            reads=Reads(store, self.threads), broker=broker, access_log=self.access_log, clock=clock
+        )
         self.converse = Converse(
             reader=self.reader,
             accounts=self.accounts,
             threads=self.threads,
             reads=Reads(store, self.threads),
+            mark_read=self.mark_read,
+            broker=broker,
             keyring=keyring,
             access_log=self.access_log,
             clock=clock,

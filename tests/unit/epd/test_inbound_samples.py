@@ -18,6 +18,7 @@ from messaging_service.epd.inbound_errors import NotUnderstood
 from messaging_service.epd.inbound_events import (
     Agreement,
     ClinicianWrote,
+    DocumentRead,
     Inbound,
     PatientChanged,
     RecordsJoined,
@@ -28,7 +29,7 @@ from messaging_service.epd.profile import EpdProfile
 
 SAMPLES = Path(__file__).resolve().parents[3] / "contracts" / "hl7" / "samples"
 ZONE = ZoneInfo("Europe/Amsterdam")
-AGREED = Agreement(EpdProfile().authorities, "UNICODE UTF-8", "P", ZONE)
+AGREED = Agreement(EpdProfile().authorities, "UNICODE UTF-8", "P", ZONE, read=frozenset(("AU",)))
 MESSAGE = "BVV45HWQVGW899WV3GZ8CNP2Y9"
 
 
@@ -61,6 +62,13 @@ def test_the_replies() -> None:
     assert reworded.text == "Neem uw medicijnkaart mee\nen uw verzekeringspas."
     assert isinstance(result, ClinicianWrote)
     assert (result.placer, result.text.count("\n")) == (MESSAGE, 1)
+
+
+def test_a_receipt() -> None:
+    """A status change with a code that was agreed says that our message was read."""
+    read_there = taken("in_mdm_t04")
+    assert isinstance(read_there, DocumentRead)
+    assert (read_there.document, read_there.person.identifiers[0].value) == (MESSAGE, "1234")
 
 
 def test_comings_and_goings() -> None:
