@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `ladder_ms` is how long a message that failed by its own fault waits before each retry, as in
     MESSAGING_LADDER_MS=5000,60000,600000; every process of one service has the same.
 
+    `stop_seconds` is how long what is in hand may take once the process was told to stop.
+
     `traces` is where OpenTelemetry traces go (OTLP over HTTP, a URL), `traces_ratio` the share of them that do, and
     `traces_headers` what is sent along, a `name: value` a line.
     """
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Annotated[int, Meta(ge=1)] = 16_384
     ladder_ms: tuple[int, ...] = LADDER_MS
     public_url: str = ""
+    stop_seconds: Annotated[float, Meta(gt=0)] = 35.0
     traces: str | None = None
     traces_ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
     traces_ca_file: Path | None = None

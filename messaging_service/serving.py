@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -50,6 +51,29 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+async def end_in_time(work: Coroutine[Any, Any, None], stop: asyncio.Event, seconds: float) -> None:
+    """Run `work`, which ends by itself after `stop`; what has not ended `seconds` later is broken off.
+
+    A delivery that is broken off goes back to its queue, a request gets no answer, and a sending to the EPD is of
+    unknown outcome: all of it is done again under the same ids, as after a crash.
+    """
+    running, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            log.info("stopping")
+            await asyncio.wait({running}, timeout=seconds)
+        if not running.done():
+            log.warning("stop_broke_off", setting="MESSAGING_STOP_SECONDS")
+            running.cancel()
+            await asyncio.wait({running})
+    finally:
+        stopped.cancel()
+        running.cancel()
+    if not running.cancelled():
+        running.result()
+
+
 async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
     """Run a gateway process until `stop`."""
     await _together(stop, _serve_api(parts, stop), keep_vitals(parts, stop))
@@ -65,7 +89,7 @@ async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
     keeping = [asyncio.create_task(register.keep(written)) for register in (journal, logins)]
     keeping.append(asyncio.create_task(again_and_again("rehearse_alarms", parts.rehearse(screener), written)))
     try:
-        await _listen(app, parts.settings, parts.settings.listen, stop)
+        await serve_app(app, parts.settings, parts.settings.listen, stop)
     finally:
         written.set()
         await asyncio.gather(*keeping)
@@ -154,7 +178,7 @@ async def serve_workers(
     if listen is not None:
         app = web.Application()
         add_routes(app, checks(parts))
-        running.append(_listen(app, parts.settings, listen, stop))
+        running.append(serve_app(app, parts.settings, listen, stop))
     await _together(stop, *running, keep_vitals(parts, stop))
 
 
@@ -190,7 +214,8 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
             group.create_task(watched(part))
 
 
-async def _listen(app: web.Application, settings: Settings, address: str, stop: asyncio.Event) -> None:
+async def serve_app(app: web.Application, settings: Settings, address: str, stop: asyncio.Event) -> None:
+    """Serve until `stop`; then nobody else gets in, and requests under way are finished."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
@@ -198,7 +223,7 @@ async def _listen(app: web.Application, settings: Settings, address: str, stop: 
     tls = _tls(settings)
     if tls is None and not is_loopback(host):
         raise SettingInvalid(f"{address} is not loopback: set MESSAGING_TLS_CERTIFICATE and MESSAGING_TLS_KEY")
-    runner = GatewayRunner(app, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
+    runner = GatewayRunner(app, access_log=None, shutdown_timeout=min(_DRAIN_SECONDS, settings.stop_seconds))
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, int(port), reuse_port=True, ssl_context=tls, backlog=_BACKLOG)

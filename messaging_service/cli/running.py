@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import click
 import uvloop
@@ -13,7 +14,7 @@ from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import load_settings
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
-from messaging_service.serving import serve_everything, serve_gateway, serve_workers, stop_on_signals
+from messaging_service.serving import end_in_time, serve_everything, serve_gateway, serve_workers, stop_on_signals
 from workers.clock import CLOCKWORK
 from workers.receive import RECEIVE
 
@@ -59,13 +60,13 @@ def worker(steps: tuple[str, ...], listen: str | None) -> None:
     _run("+".join(steps), work)
 
 
-def _run(name: str, serve_until: Callable[[Parts, asyncio.Event], Awaitable[None]]) -> None:
+def _run(name: str, serve_until: Callable[[Parts, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
 
     async def run() -> None:
         stop = stop_on_signals()
         async with open_parts(settings, name, wait=True) as parts:
-            await serve_until(parts, stop)
+            await end_in_time(serve_until(parts, stop), stop, settings.stop_seconds)
 
     uvloop.run(run())

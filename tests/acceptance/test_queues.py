@@ -100,6 +100,38 @@ async def test_a_full_queue_is_no_202(system: System, rabbit_node: RabbitNode, n
     assert {id for id in inbox if f"{number}^^^ZKH^PI" in inbox[id].patient_ids} == {answer.id for answer in accepted}
 
 
+async def test_a_broker_short_of_memory_or_disk_takes_nothing(
+    system: System, rabbit_node: RabbitNode, number: str
+) -> None:
+    """Under either alarm 503 with the notice, soon without waiting for the broker; then the retry is filed once."""
+    patient = system.patient("spijkenisse", number)
+
+    async def full() -> bool:
+        answer = await patient.post("Vraag", "Past dit nog?", key="alarm")
+        assert (answer.status, int(answer.headers["Retry-After"]) > 0) == (503, True)
+        assert "112" in answer.body["notice"]["telephone"]
+        return bool(answer.body["type"].endswith("queue-full"))
+
+    async def refused() -> None:
+        await until(full, "the gateway knows of the alarm")
+        urgent = await patient.post("Pijn op de borst", URGENT, key="alarm-urgent")
+        assert (urgent.status, urgent.body["type"].endswith("queue-full")) == (503, True)
+
+    try:
+        await asyncio.to_thread(rabbit_node.raise_memory_alarm)
+        await refused()
+        await asyncio.to_thread(rabbit_node.raise_disk_alarm)
+        await asyncio.to_thread(rabbit_node.clear_memory_alarm)
+        await refused()
+    finally:
+        await asyncio.to_thread(rabbit_node.clear_disk_alarm)
+        await asyncio.to_thread(rabbit_node.clear_memory_alarm)
+    for body, key in (("Past dit nog?", "alarm"), (URGENT, "alarm-urgent")):
+        answer = await accepted_again(patient, body, key=key)
+        await patient.until_is(answer.id, "filed", 60)
+        assert system.filed("spijkenisse", answer.id).count == 1
+
+
 async def test_a_queue_with_other_arguments_stops_the_start(system: System) -> None:
     """A queue that was declared otherwise: gateway and worker end at once, naming the queue and the remedy."""
     tenants = system.folder / "tenants-and-one-more"

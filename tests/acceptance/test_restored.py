@@ -95,7 +95,7 @@ async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: Rabbit
         await epd.set_mode("down")
         stored_alone = await patient.post("Vraag", "Na de back-up opgeslagen, nog niet gearchiveerd.")
         await patient.until_is(stored_alone.id, "persisted")
-        await system.children.stop("worker")
+        assert await system.children.stop("worker") == 0
         queued = await patient.post("Vraag", "Wacht in de broker.")
         follows = await patient.post("Vraag", "Vervolg.", thread=in_epd_alone.id)
         anew = await leaving.post("Vraag", "Een nieuw bericht, na de vernietiging.")

@@ -116,6 +116,14 @@ class RabbitNode:
         """Back to normal."""
         self.ctl("set_vm_memory_high_watermark", WATERMARK)
 
+    def raise_disk_alarm(self) -> None:
+        """Make the broker believe that its disk is full."""
+        self.ctl("set_disk_free_limit", "900000GB")
+
+    def clear_disk_alarm(self) -> None:
+        """Back to normal."""
+        self.ctl("set_disk_free_limit", "10MB")
+
     def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl against this node and return what it printed; takes 2 to 4 seconds."""
         command = [str(self._sbin / "rabbitmqctl"), "-q", *arguments]
