@@ -30,6 +30,7 @@ _HERE_ONLY = """
 [limits]
 messages_per_hour = 5000
 requests_per_minute = 5000
+client = {{ urgent_per_minute = 5000 }}
 
 [epd.listener]
 listen = "127.0.0.1:{port}"

@@ -60,7 +60,7 @@ class Climb:
         climbed = alarm.climbed
         for rung in range(alarm.climbed, due):
             first = alarm.messages[0]
-            told = Alarm(alarm.tenant, alarm.id, first, alarm.raised_at, len(alarm.messages), rung=rung + 1)
+            told = Alarm(alarm.tenant, alarm.id, first, alarm.raised_at, alarm.counted, rung=rung + 1)
             try:
                 await duty.rungs[rung].page(told)
                 climbed = rung + 1

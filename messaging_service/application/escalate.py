@@ -35,6 +35,12 @@ class StoredAlarm:
     acknowledged_at: int = 0
     climbed: int = 0
     leased_until: int = 0
+    dropped: int = 0
+
+    @property
+    def counted(self) -> int:
+        """How many messages it answers for; the ids of a hundred are kept, the first among them."""
+        return len(self.messages) + self.dropped
 
     def answers_for(self, now: int) -> bool:
         """Whether a message that comes now is counted under this alarm instead of ringing."""
@@ -150,5 +156,6 @@ class Escalate:
         changed = replace(fresh, version=known.version)
         if known.answers_for(self._clock()):
             messages = tuple(dict.fromkeys((*known.messages, event.message)))
-            changed = replace(known, messages=(messages[0], *messages[1:][-99:]))
+            kept = (messages[0], *messages[1:][-99:])
+            changed = replace(known, messages=kept, dropped=known.dropped + len(messages) - len(kept))
         await self._store.replace(ALARMS, to_document(changed))

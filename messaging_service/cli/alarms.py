@@ -43,7 +43,7 @@ def list_alarms(tenant: str | None, json_output: bool) -> None:
     if json_output:
         print_json(found)
         return
-    rows = [(a.messages[0], a.tenant, moment(a.raised_at), len(a.messages), a.climbed) for a in found]
+    rows = [(a.messages[0], a.tenant, moment(a.raised_at), a.counted, a.climbed) for a in found]
     print_table(("message", "tenant", "raised", "messages", "rungs told"), rows, "every alarm is acknowledged")
 
 

@@ -80,7 +80,7 @@ def _page(request: web.Request, alarm: StoredAlarm) -> web.Response:
         hospital=html.escape(tenant.name),
         since=at(alarm.raised_at),
         message=html.escape(alarm.messages[0]),
-        number=len(alarm.messages),
+        number=alarm.counted,
     )
     done = alarm.state == ACKNOWLEDGED
     return _answer(about + (_DONE.format(at=at(alarm.acknowledged_at)) if done else _BUTTON), 200)

@@ -64,7 +64,7 @@ def _alarm_json(alarm: StoredAlarm) -> dict[str, Any]:
     return {
         "thread": alarm.id,
         "message": alarm.messages[0],
-        "messages": len(alarm.messages),
+        "messages": alarm.counted,
         "state": alarm.state,
         "raised_at": instant(alarm.raised_at),
         "rungs_told": alarm.climbed,

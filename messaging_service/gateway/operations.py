@@ -142,7 +142,7 @@ def _overview_json(view: View, staff: Staff) -> dict[str, Any]:
         "alarms": {
             "open": view.open_alarms,
             "oldest": [
-                {"message": alarm.messages[0], "raised_at": instant(alarm.raised_at), "messages": len(alarm.messages)}
+                {"message": alarm.messages[0], "raised_at": instant(alarm.raised_at), "messages": alarm.counted}
                 for alarm in view.alarms
             ],
         },

@@ -32,6 +32,11 @@ class Limits(Table, frozen=True, kw_only=True):
     requests_per_minute: _Count = 300
     client: ClientLimits = ClientLimits()
 
+    def __post_init__(self) -> None:
+        """One who may ask so much cannot use up what a whole portal has for emergencies."""
+        if self.client.urgent_per_minute < self.requests_per_minute:
+            raise ValueError("limits client urgent_per_minute is below requests_per_minute: one alone could use it up")
+
 
 class Due(Table, frozen=True, kw_only=True):
     """After how many minutes an accepted message that is not filed is past its limit (the ledger's alarm).

@@ -104,6 +104,7 @@ def ground(folder: Path) -> Iterator[Ground]:
     tenant = tomllib.loads((ROOT / "deploy" / "tenants" / f"{TENANT}.toml").read_text("utf-8"))
     tenant["terms"] = []  # nobody has to accept anything before writing
     tenant["routing"]["first_contact"] = True  # nor be treated
+    tenant["limits"] = {"client": {"messages_per_minute": 10**6, "bytes_per_minute": 10**9, "urgent_per_minute": 10**6}}
     (folder / "tenants" / f"{TENANT}.toml").write_text(as_toml(tenant), "utf-8")
     node = RabbitNode(folder / "rabbit")
     try:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from messaging_service.application.codec import from_document
 from messaging_service.application.collections import ALARMS
-from messaging_service.application.escalate import Duty, Escalate
+from messaging_service.application.escalate import Duty, Escalate, StoredAlarm
 from messaging_service.application.ports import Envelope
 from messaging_service.domain.errors import MessageFault, OnCallUnreachable
 from messaging_service.domain.events import MessageAccepted, MessageEscalated
@@ -169,7 +170,7 @@ async def test_on_call_that_cannot_be_reached_is_a_servers_fault(
 
 
 async def test_a_thread_keeps_the_first_and_the_last(service: Service, escalate: Escalate, urgent: Urgent) -> None:
-    """However many come under one alarm, its document stays small."""
+    """However many come under one alarm, its document stays small, and it counts them all."""
     first = urgent()
     events = [first, *(urgent(thread=first.thread) for _ in range(120))]
     for event in events:
@@ -177,6 +178,7 @@ async def test_a_thread_keeps_the_first_and_the_last(service: Service, escalate:
     stored = await service.store.get(ALARMS, first.thread)
     assert stored is not None
     assert stored["messages"] == [first.message, *(event.message for event in events[-99:])]
+    assert from_document(stored, StoredAlarm).counted == 121
 
 
 async def test_a_tenant_without_a_portal(service: Service, pager: Pager, urgent: Urgent) -> None:

@@ -79,7 +79,8 @@ async def test_a_portal_has_its_own(portal: Portal) -> None:
 
 async def test_urgent_messages_never_count_against_their_writer(portal: Portal) -> None:
     """They are accepted when nothing is left, and take nothing; a flood ends at the portal's hard ceiling."""
-    limited(portal, messages_per_hour=1, client=msgspec.structs.replace(NO_CLIENT, urgent_per_minute=20))
+    ceiling = msgspec.structs.replace(NO_CLIENT, urgent_per_minute=20)
+    limited(portal, messages_per_hour=1, requests_per_minute=20, client=ceiling)
     assert [await policy_that_refuses(portal) for _ in range(2)] == ["", "messages"]
     assert [await policy_that_refuses(portal, URGENT) for _ in range(20)] == [""] * 20
     with pytest.raises(AfterReading) as refusal:
