@@ -7,7 +7,17 @@ deploy/guides/portal-builder.md begins with a first message in five minutes.
 """
 
 from messaging_service.client.events import Event
-from messaging_service.client.models import Accepted, Message, Notice, Span, Terms, Thread
+from messaging_service.client.models import (
+    Accepted,
+    Message,
+    Notice,
+    Notifications,
+    Recipient,
+    Span,
+    Terms,
+    Thread,
+    ThreadStatus,
+)
 from messaging_service.client.patient import Patient
 from messaging_service.client.problems import (
     PROBLEMS,
@@ -52,9 +62,11 @@ __all__ = [
     "NotFound",
     "NotRepresentative",
     "Notice",
+    "Notifications",
     "Patient",
     "Problem",
     "Prohibited",
+    "Recipient",
     "Service",
     "Span",
     "Terms",
@@ -62,6 +74,7 @@ __all__ = [
     "TermsUnknown",
     "Thread",
     "ThreadClosed",
+    "ThreadStatus",
     "TooLarge",
     "TooMany",
     "TooYoung",

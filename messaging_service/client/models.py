@@ -62,6 +62,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     accepted_at: datetime | None = None
     care_team: str | None = None
+    read_by_care_team: bool = False
     filed_at: datetime | None = None
     notice: Notice | None = None
 
@@ -71,13 +72,21 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thread(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation; in a list of threads with its last message alone."""
+    """A conversation; in a list of threads with its last message alone.
+
+    `unread` are the clinicians' messages that this person has not read; 100 stands for as many or more. `next` is there
+    when more messages follow: `Patient.messages` goes through all.
+    """
 
     id: str
     status: str
+    unread: int = 0
+    closed_by: str | None = None
+    closed_at: datetime | None = None
     opened_at: datetime | None = None
     private: bool | None = None
     messages: tuple[Message, ...] = ()
+    next: str | None = None
 
 
 class ThreadPage(msgspec.Struct, frozen=True):
@@ -85,6 +94,40 @@ class ThreadPage(msgspec.Struct, frozen=True):
 
     threads: tuple[Thread, ...]
     next: str | None = None
+
+
+class ThreadStatus(msgspec.Struct, frozen=True):
+    """Whether a thread is `open` or `closed`; `closed_by` patient, representative or care_team."""
+
+    status: str
+    closed_by: str | None = None
+    closed_at: datetime | None = None
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """To whom a patient may write: by `department`, None for the team that treats. `treats`: it treats the patient."""
+
+    care_team: str
+    treats: bool
+    department: str | None = None
+    name: str | None = None
+
+
+class Notifications(msgspec.Struct, frozen=True):
+    """The e-mail that says that there is a message: off, unconfirmed, confirmed or refused, `since` when.
+
+    `offered`: whether the hospital sends it.
+    """
+
+    offered: bool
+    state: str
+    since: datetime | None = None
+    address: str | None = None
+    language: str | None = None
+
+    def __repr__(self) -> str:
+        """Never the address: reprs end up in logs."""
+        return f"Notifications({self.state})"
 
 
 class Terms(msgspec.Struct, frozen=True):

@@ -10,16 +10,24 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from messaging_service.adapters.portal_webhook import WebhookSecret
+from messaging_service.application.callers import Writer
+from messaging_service.application.codec import from_document
+from messaging_service.application.collections import EMAIL_NOTICES
+from messaging_service.application.email_notices import EmailNotice as Wish
 from messaging_service.client import (
     PROBLEMS,
+    CodeWrong,
     NotFound,
     Problem,
     Prohibited,
@@ -34,7 +42,9 @@ from messaging_service.client import (
     read_webhook,
 )
 from messaging_service.client import service as client_service
-from messaging_service.gateway import problems
+from messaging_service.gateway import notifications, problems
+from messaging_service.gateway.context import authenticate
+from messaging_service.tenants import EmailNotice
 from tests.contract.http_service import PROHIBITED, URGENT, HttpService, http_service
 
 GUIDE = Path(__file__).parents[2] / "deploy" / "guides" / "portal-builder.md"
@@ -205,6 +215,66 @@ async def test_threads_come_page_by_page() -> None:
     assert peer.paths == ["/v1/threads", "/v1/threads?after=after/one"]
 
 
+async def test_what_is_done_with_a_thread(running: HttpService) -> None:
+    """Read so far, closed, found by subject and status and day, opened again; events tell of both changes."""
+    token, told = running.token("client-thread"), []
+    async with Service(running.url) as service:
+        patient = service.on_behalf_of(token)
+        accepted = await patient.send("Over de pleister", "Mag ik sporten?")
+        await asyncio.to_thread(running.filed, accepted.id, token=token)
+        following = patient.events()
+        assert (await anext(following)).type == "ready"
+        assert [message.id async for message in patient.messages(accepted.thread)] == [accepted.id]
+        assert await patient.read(accepted.thread, accepted.id) == 0
+        closed = await patient.close(accepted.thread)
+        assert (closed.status, closed.closed_by) == ("closed", "patient")
+        found = [thread async for thread in patient.threads(subject="pleister", status="closed")]
+        assert [(thread.id, thread.unread, thread.closed_by) for thread in found] == [(accepted.thread, 0, "patient")]
+        assert [thread async for thread in patient.threads(status="open")] == []
+        assert [thread async for thread in patient.threads(opened_until=date(2020, 1, 1))] == []
+        assert (await patient.reopen(accepted.thread)).status == "open"
+        async with asyncio.timeout(20):
+            while not {"thread.closed", "thread.reopened"} <= set(told):
+                told.append((await anext(following)).type)
+        assert {one.treats for one in await patient.recipients()} <= {True, False}
+
+
+async def test_asking_for_e_mail(running: HttpService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for, a wrong code, the right one, and stopped; asking is sent once, so that no second letter goes out."""
+
+    async def at_a_hospital_that_sends_it(request: web.Request) -> Writer:
+        writer = await authenticate(request)
+        return replace(writer, tenant=msgspec.structs.replace(writer.tenant, email_notice=EmailNotice()))
+
+    monkeypatch.setattr(notifications, "authenticate", at_a_hospital_that_sends_it)
+    async with Service(running.url) as service:
+        patient = service.on_behalf_of(running.token("client-mail"))
+        asked = await patient.notify_at("a.jansen@mail.example", "en")
+        assert (asked.offered, asked.state, asked.language) == (True, "unconfirmed", "en")
+        assert "jansen" not in repr(asked)
+        code = await asyncio.to_thread(running.run, code_owed(running))
+        with pytest.raises(CodeWrong):
+            await patient.confirm("00000000" if code != "00000000" else "11111111")
+        assert (await patient.confirm(code)).state == "confirmed"
+        for _ in range(4):
+            await patient.notify_at("b.jansen@mail.example")
+        with pytest.raises(TooMany):
+            await patient.notify_at("c.jansen@mail.example")
+        await patient.notify_no_more()
+        assert (await patient.notifications()).state == "off"
+    peer = Peer(refusal("unavailable", 503))
+    async with peered(peer) as service:
+        with pytest.raises(Unavailable):
+            await service.on_behalf_of("t").notify_at("a.jansen@mail.example")
+    assert len(peer.seen) == 1
+
+
+async def code_owed(running: HttpService) -> str:
+    """The code in the one letter that is owed."""
+    (found,) = await running.parts.store.find(EMAIL_NOTICES, "by_due", {"tenant": "spijkenisse"}, above=0)
+    return (await running.parts.email_notices().opened(from_document(found, Wish))).code
+
+
 async def test_refusals_as_types(running: HttpService) -> None:
     """No token, somebody else's message, prohibited text with its place, and the notice of an urgent one."""
     async with Service(running.url, patience=1) as service:
@@ -315,6 +385,7 @@ async def test_the_guides_examples(running: HttpService, capsys: pytest.CaptureF
         "token": running.token("guide"),
         "last_seen": None,
         "draft": "draft-of-the-guide",
+        "code_from_the_letter": "00000000",
         "prohibited_text": f"Een {PROHIBITED}.",
     }
     blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -332,6 +403,8 @@ async def test_the_guides_examples(running: HttpService, capsys: pytest.CaptureF
     assert names["parts"][0].startswith(b"%PDF")
     assert names["size"] > 500
     assert "told message.filed" in printed
+    assert "closed by patient" in printed
+    assert "e-mail off" in printed
     body = b'{"type":"reply.received","timestamp":1,"data":{"message":"M","thread":"T"}}'
     now = int(asyncio.get_running_loop().time())
     assert names["on_webhook"]({"webhook-timestamp": str(now)}, body) == 401
