@@ -42,13 +42,20 @@ LEXICON = ROOT / "messaging_service/screening/lexicon"
 POSITIVE = {"urgency": "urgent", "prohibited": "refuse"}
 # phenomena of permitted texts that are certainly no emergency, lent to urgency as routine texts
 HARMLESS = {"ordinary", "idiom", "names_places", "disease", "anatomy", "sexuality", "group_mention", "angry_complaint"}
-STRENGTH = {"urgency": 0.5, "prohibited": 1.0}
+STRENGTH = {"urgency": 1.0, "prohibited": 2.0}
 MESSAGE_SHARE = {"urgency": 1.0, "prohibited": 0.5}
 LEAST_TEXTS = 3
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
-    "urgency": {"notice_alone": 20, "notice_kept": -40, "alarm_alone": 25, "alarm_kept": -10},
-    "prohibited": {"caution_alone": 5, "refuse_alone": 17, "refuse_kept": -15},
+    "urgency": {
+        "notice_alone": 8,
+        "notice_against": 20,
+        "notice_kept": -15,
+        "alarm_alone": 28,
+        "alarm_beside": 12,
+        "alarm_kept": -7,
+    },
+    "prohibited": {"caution_alone": 5, "refuse_alone": 17, "refuse_spares": -5, "refuse_kept": -15},
 }
 STEPS = {"urgency": {"notice": 1, "alarm": 2}, "prohibited": {"refuse": 2}}
 
@@ -94,11 +101,22 @@ def examples(kind: str, screener: Screener) -> list[Text]:
     return [Text("rules", True, rule.topic, rule.language, windows, -1, True) for rule, windows in found]
 
 
+def counted(words: list[str]) -> Counter[str]:
+    """How often each term stands in a window; kept, since each text is in all fits but one."""
+    key = tuple(words)
+    if key not in _counted:
+        _counted[key] = Counter(terms_of(words))
+    return _counted[key]
+
+
+_counted: dict[tuple[str, ...], Counter[str]] = {}
+
+
 class Fit:
     """Weights of the terms that at least `LEAST_TEXTS` of the texts hold."""
 
     def __init__(self, kind: str, chosen: list[Text]) -> None:
-        held = Counter(t for text in chosen for t in {t for words in text.windows for t in terms_of(words)})
+        held = Counter(t for text in chosen for t in {t for words in text.windows for t in counted(words)})
         self.at = {t: i for i, t in enumerate(sorted(t for t, count in held.items() if count >= LEAST_TEXTS))}
         size = np.array([0.5 if "*" in t else 0.7 if " " in t else 1.0 for t in self.at])
         labels = np.array([1.0 if text.positive else -1.0 for text in chosen])
@@ -111,7 +129,7 @@ class Fit:
         rows, columns, values, bag, count = [], [], [], [], 0
         for index, text in enumerate(chosen):
             for words in text.windows:
-                for term, times in Counter(terms_of(words)).items():
+                for term, times in counted(words).items():
                     if term in self.at:
                         rows.append(count), columns.append(self.at[term]), values.append(float(times))
                 bag.append(index)
@@ -174,7 +192,9 @@ def show(kind: str, chosen: list[Text]) -> None:
     for name in [*sorted({text.author for text in chosen if text.sight >= 0}), "all"]:
         mine = (sight >= 0) & np.array([name in (text.author, "all") for text in chosen])
         for step, found in STEPS[kind].items():
-            fires = np.where(sight >= found, words >= limits[f"{step}_kept"], words >= limits[f"{step}_alone"])
+            beside = limits.get(f"{step}_beside", limits[f"{step}_alone"])
+            without = words >= np.where(sight > 0, beside, limits[f"{step}_alone"])
+            fires = np.where(sight >= found, words >= limits[f"{step}_kept"], without)
             if step == "notice":
                 fires |= sight == STEPS[kind]["alarm"]  # what a rule would page for keeps its notice
             hits, clear = fires[mine & positive], ~fires[mine & ~positive]
@@ -210,7 +230,7 @@ def _topics(chosen: list[Text]) -> dict[str, str]:
     sizes = Counter(text.topic for text in chosen if text.positive)
     for text in chosen:
         if text.positive:
-            for term in {t for words in text.windows for t in terms_of(words)}:
+            for term in {t for words in text.windows for t in counted(words)}:
                 met.setdefault(term, Counter())[text.topic] += 1
     return {t: max(sorted(found), key=lambda name: found[name] / (sizes[name] + 5)) for t, found in met.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 
 from messaging_service.screening.points import KINDS, Points, windows_of
 from messaging_service.screening.reading import Reading
@@ -29,7 +30,8 @@ class SecondOpinion:
             return matches
         urgency, prohibited = self._scales.weigh(windows_of(reading))
         matches = self._urgency(matches, self.points["urgency"], urgency, reading)
-        return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing)
+        spared = urgency.total > self.points["prohibited"].thresholds.get("refuse_spares", inf)
+        return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing, spared=spared)
 
     def explained(self, reading: Reading) -> list[str]:
         """A line for each kind: the total, and the words of the leading sentence that spoke most for and against."""
@@ -50,14 +52,26 @@ class SecondOpinion:
             return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
         if paged and total < limit["alarm_kept"]:
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
-        alarm = total >= limit["alarm_alone"]
-        if (alarm and not paged) or (total >= limit["notice_alone"] and not found):
+        # a rule that pages nobody, or whose context silences it, needs fewer words beside it than none at all
+        alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
+        # where a rule saw that it is denied, long ago or somebody else's, the words alone must speak more clearly
+        denied = not found and any(match.kind == "urgency" for match in matches)
+        enough = limit["notice_against" if denied and "notice_against" in limit else "notice_alone"]
+        if (alarm and not paged) or (total >= enough and not found):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
         return matches
 
     def _prohibited(
-        self, matches: list[Match], points: Points, opinion: Opinion, reading: Reading, refusing: frozenset[str]
+        self,
+        matches: list[Match],
+        points: Points,
+        opinion: Opinion,
+        reading: Reading,
+        refusing: frozenset[str],
+        *,
+        spared: bool,
     ) -> list[Match]:
+        """`spared` says that the words may speak of an emergency: then points alone refuse nothing."""
         read = [match for match in matches if match.kind == "prohibited"]
         found = [match for match in read if match.counts]
         total, limit = opinion.total, points.thresholds
@@ -66,7 +80,7 @@ class SecondOpinion:
                 return matches
             return [replace(m, context=OUTWEIGHED) if refuses(m, refusing) else m for m in matches]
         # where a rule saw a quotation or somebody else's words, the points cannot know better
-        if total >= limit["refuse_alone"] and not read:
+        if total >= limit["refuse_alone"] and not read and not spared:
             return [*matches, _match(REFUSE, "prohibited", points, opinion, reading)]
         if total >= limit["caution_alone"] and not found:
             return [*matches, _match(CAUTION, "prohibited", points, opinion, reading)]

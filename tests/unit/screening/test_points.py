@@ -28,11 +28,14 @@ from messaging_service.screening.weighing import Scales
 _URGENCY = """start = 0
 [thresholds]
 notice_alone = 20
+notice_against = 30
 notice_kept = -40
 alarm_alone = 40
+alarm_beside = 22
 alarm_kept = -10
 [words.eye]
 zwabber = [25, 0]
+zwieber = [17, 0]
 "blauw zwabber" = [20, 0]
 [words.ordinary]
 recept = [-30, -15]
@@ -42,6 +45,7 @@ _PROHIBITED = """start = 0
 [thresholds]
 caution_alone = 10
 refuse_alone = 20
+refuse_spares = 15
 refuse_kept = -10
 [words.hateful]
 flapdrol = [30, 0]
@@ -55,6 +59,13 @@ topic = "{}"
 id = "one"
 parts = ["{}"]
 """
+_QUIET = """
+[[rule]]
+id = "two"
+alarm = false
+parts = ["knibbel"]
+unless = ["nep"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +73,7 @@ def screener(tmp_path_factory: pytest.TempPathFactory) -> Screener:
     """A lexicon of two rules and a few words with points."""
     folder = tmp_path_factory.mktemp("lexicon")
     (folder / "nl").mkdir()
-    (folder / "nl" / "urgency_eye.toml").write_text(_RULES.format("urgency", "eye", "kwabbel"), "utf-8")
+    (folder / "nl" / "urgency_eye.toml").write_text(_RULES.format("urgency", "eye", "kwabbel") + _QUIET, "utf-8")
     (folder / "nl" / "prohibited_hateful.toml").write_text(_RULES.format("prohibited", "hateful", "prutsel"), "utf-8")
     (folder / "points_urgency.toml").write_text(_URGENCY, "utf-8")
     (folder / "points_prohibited.toml").write_text(_PROHIBITED, "utf-8")
@@ -85,6 +96,30 @@ def test_a_pair_of_words_may_raise_the_alarm(screener: Screener) -> None:
     """Two neighbours have points of their own, and enough of them page."""
     assert _screen(screener, "het is blauw zwabber").alarm
     assert not _screen(screener, "blauw is zwabber").alarm
+
+
+def test_beside_a_rule_that_pages_nobody_fewer_points_page(screener: Screener) -> None:
+    """What a quiet rule found and the words confirm pages, at a lower limit than words alone."""
+    found, alone, both = (_screen(screener, text) for text in ("knibbel", "zwabber", "knibbel zwabber"))
+    assert [(verdict.urgent, verdict.alarm) for verdict in (found, alone, both)] == [
+        (True, False),
+        (True, False),
+        (True, True),
+    ]
+
+
+def test_against_a_context_the_words_must_speak_more_clearly(screener: Screener) -> None:
+    """What suffices for a notice without any rule does not where a rule saw that its finding is none."""
+    assert _screen(screener, "zwabber").urgent
+    assert not _screen(screener, "zwabber. nep knibbel").urgent
+    assert _screen(screener, "zwabber zwieber. nep knibbel").urgent
+
+
+def test_points_alone_refuse_nothing_that_may_be_an_emergency(screener: Screener) -> None:
+    """Abuse of points beside words that come near a notice is delivered with a mark; of a rule, refused."""
+    verdict = _screen(screener, "zwieber. flapdrol")
+    assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (False, False, Outcome.CAUTION)
+    assert _screen(screener, "zwieber. prutsel").outcome is Outcome.REFUSE
 
 
 def test_words_against_silence_the_alarm_of_a_rule_never_its_notice(screener: Screener) -> None:

@@ -114,7 +114,6 @@ def test_lay_dutch_raises_the_topic(screener: Screener, topic: str, text: str) -
         "Hij slaat de afspraak over, mijn zoon bedoel ik",
         "Could my husband collect my tablets from the pharmacy?",
         "No chest pain, feeling fine. Is it ok to stop the beta blocker?",
-        "My stroke was two years ago and my left hand is still weak.",
         "Mein Herzinfarkt war vor drei Jahren. Wann ist die nächste Kontrolle?",
         "Mon fils a eu de la fièvre la semaine dernière, il va bien maintenant",
         "Mam lekki ból pleców od lat, proszę o skierowanie",
@@ -126,6 +125,12 @@ def test_routine_raises_nothing(screener: Screener, text: str) -> None:
     """Routine messages with alarming words in them show no notice and page nobody."""
     verdict = screener.screen(text, markup=False, language="nl")
     assert (verdict.urgent, verdict.alarm) == (False, False)
+
+
+def test_what_an_old_stroke_left_behind_pages_nobody(screener: Screener) -> None:
+    """Words of long ago beside words of a limb that fails: a notice at most (the points know little English)."""
+    text = "My stroke was two years ago and my left hand is still weak."
+    assert not screener.screen(text, markup=False, language="en").alarm
 
 
 @pytest.mark.parametrize(
