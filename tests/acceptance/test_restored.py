@@ -69,6 +69,7 @@ async def seen_by(patient: Patient) -> set[str]:
     return {thread["id"] for thread in (await patient.get("/v1/threads")).body["threads"]}
 
 
+@pytest.mark.timeout(360)
 async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: RabbitNode, tmp_path: Path) -> None:
     """Nothing comes a second time or under a second id, nothing that waits in the broker is lost, who is destroyed
     stays so; and the one kind of message that no one can bring back is named, and its writer told to call.
@@ -111,7 +112,9 @@ async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: Rabbit
         assert again.id == in_epd_alone.id
         for who, answer in ((patient, queued), (patient, follows), (leaving, anew), (patient, again)):
             await who.until_is(answer.id, "filed", 60)
-        await until(lambda: "message.parked" in system.told.events_of(stored_alone.id), "its writer is told to call")
+        await until(
+            lambda: "message.parked" in system.told.events_of(stored_alone.id), "its writer is told to call", 60
+        )
         assert (await system.parked())[f"{stored_alone.id}.file"].reason == "not_in_store"
         assert await patient.status(stored_alone.id) == "parked"
 

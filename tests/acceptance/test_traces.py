@@ -39,10 +39,11 @@ async def test_one_trace_from_the_request_to_the_acknowledgement(system: System,
     trace, patient = secrets.token_hex(16), system.patient("spijkenisse", number)
     answer = await post_within(patient, trace)
     await patient.until_is(answer.id, "filed")
-    await until(lambda: spans.named(trace, "process notify.spijkenisse", POST, f"process {FILE}"), "all is told")
+    steps = [f"process {FILE}", f"publish {FILE}", "process persist.normal", "publish persist.normal"]
+    names = ("process notify.spijkenisse", "MLLP exchange", *steps, POST)
+    await until(lambda: spans.named(trace, *names), "every process has told its spans", 60)
     found = spans.of(trace)
     (exchange,) = (span for span in found if span.name == "MLLP exchange")
-    steps = [f"process {FILE}", f"publish {FILE}", "process persist.normal", "publish persist.normal"]
     assert way_up(found, exchange) == ["MLLP exchange", *steps, POST]
     assert {span.process.partition("@")[0] for span in found} >= {"gateway", "persist", "file"}
     assert exchange.kind == "client"
@@ -76,13 +77,13 @@ async def test_it_stays_one_trace_where_a_message_waits(system: System, spans: C
     def tries() -> list[Told]:
         return [span for span in spans.of(trace) if span.name == f"process {FILE}"]
 
-    await until(lambda: len(tries()) == 5, "four tries and the replay are told")
+    await until(lambda: len(tries()) == 5, "four tries and the replay are told", 60)
+    await until(lambda: spans.named(trace, "publish park", "process park"), "so is what parked it", 60)
     outcomes = [span.attributes["messaging_service.outcome"] for span in tries()]
     assert sorted(outcomes) == ["done", "parked", "retried", "retried", "retried"]
     refused = [span for span in tries() if span.failed]
     assert len(refused) == 4
     assert all(span.attributes["error.type"].startswith("AR") for span in refused), refused
-    assert spans.named(trace, "publish park", "process park")
     lines = [json.loads(line) for line in system.children.log("file").splitlines() if line.startswith("{")]
     failed = [line for line in lines if line["event"] == "attempt_failed" and line["message"] == answer.id]
     assert [line["trace_id"] for line in failed] == [trace] * 4
