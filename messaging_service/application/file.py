@@ -32,6 +32,8 @@ from messaging_service.tenants import Tenant
 
 _FILE = step("file", "treatment", AccessPoint.EPD)
 _SILENCES_UNTIL_DOWN = 3
+_WRITTEN_AHEAD_SECONDS = 1.0
+"""So old an intent may be when its turn comes (decision 031)."""
 """So many sendings in a row without an acknowledgement, and it is the EPD that is down, not a message."""
 
 
@@ -150,7 +152,8 @@ class File:
         if filing.state is FilingState.WAITING:
             return
         answers = 2 if line.tenant.epd.answers_twice_here else 1
-        under_way_ms = 1000 * (line.tenant.epd.connect_timeout + answers * line.tenant.epd.ack_timeout)
+        epd = line.tenant.epd
+        under_way_ms = 1000 * (_WRITTEN_AHEAD_SECONDS + epd.connect_timeout + answers * epd.ack_timeout)
         if filing.state is FilingState.SENDING and now - filing.attempts[-1].sent_at < under_way_ms:
             raise Deferred
         if line.tenant.epd.policy.on_unknown == "park":

@@ -29,7 +29,7 @@ from tests.parts.mllp_peer import sandbox_epd
 from tests.parts.service import SECRET_TEXT, Service, enveloped, event_in, persisted_event
 
 TEMPLATE = DocumentTemplate.compile(EpdProfile())
-PATIENCE_MS = 2_500
+PATIENCE_MS = 3_500
 """The tenants' connect and acknowledgement time-outs together: a sending that is older has died."""
 
 Answer = Exception | str
