@@ -22,6 +22,7 @@ _LATE_MS = 1_000
 """How far each look goes back before the newest that was seen: another process's clock, and writes that were under way.
 What is later still is found by the reader itself, who looks at its own feed at every heartbeat."""
 _LONGEST_LOOK_MS = 20_000
+_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,18 @@ class Follow:
                 return Place(number, last)
         return Place(*await self._feed.end(entry.patient), reset=last is not None)
 
-    async def after(self, entry: Entry, place: Place) -> tuple[Place, Sequence[FeedEvent]]:
-        """What this reader may see of what came after `place`, and the place after that.
+    async def after(self, entry: Entry, place: Place) -> tuple[Place, Sequence[FeedEvent], bool]:
+        """What this reader may see of what came after `place`, the place after that, and whether more may be there.
 
         A thread that is private to the patient has no events for anybody else (application/visibility.py).
         """
-        events = await self._feed.after(entry.patient, place.number)
+        events = await self._feed.after(entry.patient, place.number, limit=_PAGE)
         if not events:
-            return place, ()
+            return place, (), False
         records = await self._patients.members(entry.patient)
         threads = await self._threads.threads([event.thread for event in events])
         seen = [event for event in events if (it := threads.get(event.thread)) and sees(entry.author, records, it)]
-        return Place(events[-1].number, events[-1].id), seen
+        return Place(events[-1].number, events[-1].id), seen, len(events) == _PAGE
 
 
 class Signs:

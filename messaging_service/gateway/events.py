@@ -126,11 +126,14 @@ async def _stream(request: web.Request, writer: Writer, entry: Entry, place: Pla
     try:
         await _write(response, _opening(place))
         with suppress(ServerFault, Refusal):  # whoever comes back is then answered with what it is
-            while _goes_on(request, ends):
-                entry = await request.app[CONTEXT].follow.enter(writer)  # blocked meanwhile: nothing more is told
+            while True:
                 place = await _send_new(request, response, entry, place)
-                if not await _signed(request.app, sign, ends):
+                signed = await _signed(request.app, sign, ends)
+                if not _goes_on(request, ends):
+                    break
+                if not signed:
                     await _write(response, b": here\n\n")
+                entry = await request.app[CONTEXT].follow.enter(writer)  # blocked meanwhile: nothing more is told
     except (TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()  # it does not read: nothing is kept for it
@@ -147,12 +150,11 @@ def _goes_on(request: web.Request, ends: float) -> bool:
 
 async def _send_new(request: web.Request, response: web.StreamResponse, entry: Entry, place: Place) -> Place:
     while True:
-        after, events = await request.app[CONTEXT].follow.after(entry, place)
+        place, events, more = await request.app[CONTEXT].follow.after(entry, place)
         if events:
             await _write(response, b"".join(map(_event, events)))
-        if after.number == place.number:
+        if not more:
             return place
-        place = after
 
 
 async def _signed(app: web.Application, sign: asyncio.Event, ends: float) -> bool:

@@ -65,6 +65,11 @@ class Child:
         """Processor time that it has used."""
         return cpu_seconds(self._process.pid)
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """Tell it to stop; kill it if it does not."""
         self._process.terminate()

@@ -58,20 +58,7 @@ class Ground:
 
     def environment(self, store: str, epd_port: int = 9) -> dict[str, str]:
         """Settings of the service on `store` (a MESSAGING_STORE value)."""
-        return {
-            "MESSAGING_BROKER": self.node.url,
-            "MESSAGING_STORE": store,
-            "MESSAGING_PUBLIC_URL": "http://127.0.0.1:8080",
-            "MESSAGING_KEYRING": str(self.folder / "keyring.json"),
-            "MESSAGING_TENANTS": str(self.folder / "tenants"),
-            "SPIJKENISSE_ISSUER": self.issuer.name,
-            "SPIJKENISSE_JWKS": f"file:{self.issuer.jwks}",
-            "SPIJKENISSE_STAFF_ISSUER": "https://staff.invalid",
-            "SPIJKENISSE_STAFF_JWKS": "file:/nowhere",
-            "SPIJKENISSE_EPD": f"mllp://127.0.0.1:{epd_port}",
-            "SPIJKENISSE_ON_CALL": "http://127.0.0.1:9/alarm",
-            "SPIJKENISSE_ON_CALL_SECRET": "whsec_bWVhc3VyZW1lbnRzLW9ubHktc2VjcmV0LW9uLWNhbGw=",
-        }
+        return environment(self.folder, self.issuer, self.node.url, store, epd_port)
 
     def tokens(self, messages: int) -> list[str]:
         """Tokens of as many patients as write `messages` in all; each passes the limits of one patient."""
@@ -97,21 +84,45 @@ async def _purge(url: str, queue: str) -> None:
         await wire.queue_purge(queue)
 
 
-@contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
-    """A node that runs, keys and one tenant."""
+def environment(folder: Path, issuer: Issuer, broker: str, store: str, epd_port: int = 9) -> dict[str, str]:
+    """Settings of the service on a broker and a store, with the keys and the hospital in `folder`."""
+    return {
+        "MESSAGING_BROKER": broker,
+        "MESSAGING_STORE": store,
+        "MESSAGING_PUBLIC_URL": "http://127.0.0.1:8080",
+        "MESSAGING_KEYRING": str(folder / "keyring.json"),
+        "MESSAGING_TENANTS": str(folder / "tenants"),
+        "SPIJKENISSE_ISSUER": issuer.name,
+        "SPIJKENISSE_JWKS": f"file:{issuer.jwks}",
+        "SPIJKENISSE_STAFF_ISSUER": "https://staff.invalid",
+        "SPIJKENISSE_STAFF_JWKS": "file:/nowhere",
+        "SPIJKENISSE_EPD": f"mllp://127.0.0.1:{epd_port}",
+        "SPIJKENISSE_ON_CALL": "http://127.0.0.1:9/alarm",
+        "SPIJKENISSE_ON_CALL_SECRET": "whsec_bWVhc3VyZW1lbnRzLW9ubHktc2VjcmV0LW9uLWNhbGw=",
+    }
+
+
+def hospital(folder: Path) -> Issuer:
+    """One tenant and its keys in a new folder, and who issues its patients' tokens."""
     (folder / "tenants").mkdir(parents=True)
     tenant = tomllib.loads((ROOT / "deploy" / "tenants" / f"{TENANT}.toml").read_text("utf-8"))
     tenant["terms"] = []  # nobody has to accept anything before writing
     tenant["routing"]["first_contact"] = True  # nor be treated
     tenant["limits"] = {"client": {"messages_per_minute": 10**6, "bytes_per_minute": 10**9, "urgent_per_minute": 10**6}}
     (folder / "tenants" / f"{TENANT}.toml").write_text(as_toml(tenant), "utf-8")
+    issuer = Issuer(folder, TENANT)
+    _run(environment(folder, issuer, f"embedded:{folder}/q", f"sqlite:{folder}/keys.sqlite"), "keys", "init")
+    return issuer
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """A node that runs, keys and one tenant."""
+    issuer = hospital(folder)
     node = RabbitNode(folder / "rabbit")
     try:
         node.start()
-        found = Ground(folder, node, Issuer(folder, TENANT))
-        _run(found.environment(f"sqlite:{folder}/keys.sqlite"), "keys", "init")
-        yield found
+        yield Ground(folder, node, issuer)
     finally:
         node.stop()
 
@@ -127,11 +138,18 @@ def _run(environment: Mapping[str, str], *arguments: str) -> None:
 def gateway(on: Ground, name: str, environment: Mapping[str, str]) -> Iterator[tuple[Child, int]]:
     """A gateway process that is ready, and its port."""
     port = free_port()
+    with gateway_at(port, on.folder, name, environment) as process:
+        yield process, port
+
+
+@contextmanager
+def gateway_at(port: int, folder: Path, name: str, environment: Mapping[str, str]) -> Iterator[Child]:
+    """A gateway process that is ready at that port."""
     command = [sys.executable, "-m", "messaging_service.cli", "gateway"]
     settings = {**environment, "MESSAGING_LISTEN": f"127.0.0.1:{port}"}
-    with child(name, command, settings, on.folder) as process:
+    with child(name, command, settings, folder) as process:
         until_ready(process, port)
-        yield process, port
+        yield process
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.benchmarks.bench import Scale, run
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 
-_SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(0.05,))
+_SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(0.05,), streams=40, events=20)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,14 @@ _SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(
             ["EPD answers after 50 ms, 4 connections: filed", "EPD answers after 50 ms, 4 connections: filed / bare"],
         ),
         ("f", ["ADT taken in over 4 connections", "receive, resident after 64"]),
+        (
+            "g",
+            [
+                "40 streams: memory of one",
+                "40 streams: from written to heard, p99",
+                "40 streams: all back after a restart",
+            ],
+        ),
         ("d", ["load the lexicon", "500 characters of plain Dutch", "2 kB of HTML"]),
     ],
 )
@@ -33,6 +41,8 @@ def test_every_figure_is_measured(part: str, expected: list[str], tmp_path: Path
     """On real parts, with a few messages: the figures that carry an aim are there and positive."""
     figures = {figure.name: figure for figure in run(part, _SMALL, tmp_path, Console(file=io.StringIO()))}
     assert {name: figures[name].value > 0 for name in expected} == dict.fromkeys(expected, True)
+    missed = [figure.value for name, figure in figures.items() if "events missed" in name]
+    assert missed in ([], [0])
     assert all(figure.value >= 0 and figure.part == part for figure in figures.values())  # a few ticks may be none
 
 
