@@ -35,6 +35,7 @@ from messaging_service.application.collections import ALL
 from messaging_service.application.ports import DocumentStore
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.application.search import EVERYTHING, Search
+from messaging_service.application.topology import topology
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.errors import Deferred
 from messaging_service.domain.events import MessageAccepted
@@ -47,7 +48,7 @@ from tests.integration.conversation_model import MOST_UNREAD, PARENT, PATIENT, T
 from tests.parts.conversation import answered, began, lead, withdrawn
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from tests.parts.mongo import mongo_uri
-from tests.parts.service import STAFF, START, MovedClock, Service, enveloped, numbers
+from tests.parts.service import LADDER_MS, STAFF, START, MovedClock, Service, enveloped, numbers
 
 ASKED_FOR = os.environ.get("MESSAGING_FUZZ_EXAMPLES")
 MINUTE = 60_000
@@ -357,6 +358,8 @@ def test_conversations(
     numbers = count(1_000)
     with asyncio.Runner() as loop:
         loop.run(store.open(ALL))
+        loop.run(broker.open())
+        loop.run(broker.declare(topology(tenants, LADDER_MS)))
         try:
             run_state_machine_as_test(  # type: ignore[no-untyped-call]
                 lambda: Conversation(loop.run, service, str(next(numbers))),
@@ -371,4 +374,5 @@ def test_conversations(
                 ),
             )
         finally:
+            loop.run(broker.close())
             loop.run(store.close())

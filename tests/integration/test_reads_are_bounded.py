@@ -18,13 +18,14 @@ from messaging_service.adapters.sqlite_table import Find, Table
 from messaging_service.application.collections import ALL
 from messaging_service.application.ports import Collection, Document, DocumentStore
 from messaging_service.application.search import EVERYTHING, Search
+from messaging_service.application.topology import topology
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.tenants import Tenant
 from tests.parts.conversation import answered, lead, patient, wrote
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from tests.parts.many import fill
 from tests.parts.mongo import mongo_uri
-from tests.parts.service import START, MovedClock, Service
+from tests.parts.service import LADDER_MS, START, MovedClock, Service
 
 FEW, MORE = 40, 1_000
 THREADS, IN_EACH = 6, 4
@@ -83,6 +84,8 @@ async def test_what_is_read_does_not_grow_with_the_tenant(
     store, where = place
     keyring = Keyring.create(tmp_path / "keyring.json", list(tenants))
     broker = FaultyBroker(EmbeddedBroker(tmp_path / "queue.sqlite"))
+    await broker.open()
+    await broker.declare(topology(tenants, LADDER_MS))
     service = Service(store, broker, tenants, keyring, MovedClock(START))
     threads = [await wrote(service, subject="Naald" if n == 0 else "Vraag") for n in range(THREADS)]
     for thread in threads:
@@ -99,6 +102,7 @@ async def test_what_is_read_does_not_grow_with_the_tenant(
     for find in store.finds:
         explain = _explained_by_sqlite if where.endswith(".sqlite") else _explained_by_mongodb
         assert explain(where, *find) == "", find
+    await broker.close()
 
 
 def _asked(service: Service, thread: str, message: str) -> dict[str, tuple[Callable[[], Awaitable[Any]], int]]:
