@@ -64,7 +64,8 @@ def headers(service: HttpService, case: Case[Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {service.token(own)}"}
 
 
-@api.include(path_regex="^/(v1/account|v1/ops|alarms)").parametrize()
+# by exclusion alone: beside the configuration's own `operations` schemathesis 4.32 heeds no include
+@api.exclude(path_regex="^/(?!v1/account|v1/ops|alarms)").parametrize()
 @tried_less
 def test_accounts_and_operations_with_token(case: Case[Any], service: HttpService) -> None:
     """The same of accounts, the desk's work on them, and what operations see and mend."""
@@ -78,7 +79,7 @@ def test_with_token(case: Case[Any], service: HttpService) -> None:
     case.call_and_validate(base_url=service.url, headers=headers(service, case))
 
 
-@api.include(path_regex="^/v1/").parametrize()
+@api.exclude(path_regex="^/(?!v1/)").parametrize()
 @tried_less
 def test_without_token(case: Case[Any], service: HttpService) -> None:
     """Whatever is asked, nobody without a token gets anything but a described refusal."""
