@@ -96,7 +96,8 @@ def test_parked(service: HttpService) -> None:
 
 
 def test_threads(service: HttpService) -> None:
-    """A patient's threads come newest first, page by page; each holds its messages in order."""
+    """A patient's threads come newest first, page by page, each with its messages in order; a cursor that is somebody
+    else's, of another list, or made up by hand is refused."""
     token = service.token("threads")
     first = posted(service, token=token).json["id"]
     service.filed(first, token=token)
@@ -111,6 +112,16 @@ def test_threads(service: HttpService) -> None:
     assert [thread["id"] for thread in page["threads"]] == [other]
     rest = got(service, f"/v1/threads?limit=1&after={page['next']}", THREADS, token=token).json
     assert [thread["id"] for thread in rest["threads"]] == [first]
+    changed = ("1" if page["next"][14] != "1" else "2").join((page["next"][:14], page["next"][15:]))
+    for path, asker in (
+        (f"/v1/threads?after={page['next']}", service.token("another")),
+        (f"/v1/threads?status=open&after={page['next']}", token),
+        (f"/v1/threads/{first}?after={page['next']}", token),
+        (f"/v1/threads?after={changed}", token),
+        (f"/v1/threads?after={page['next'][:-1]}", token),
+        ("/v1/threads?after=999999999999999.Z.", token),
+    ):
+        assert problem(got(service, path, THREADS, token=asker)) == (400, "malformed"), path
 
 
 def test_thread_before_it_is_persisted(service: HttpService, monkeypatch: pytest.MonkeyPatch) -> None:
