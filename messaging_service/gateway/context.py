@@ -106,6 +106,9 @@ LANGUAGE = web.RequestKey("language", str)
 TRACE = web.RequestKey("trace", str)
 """The traceparent of the span that holds the request, where requests are traced."""
 
+REQUESTS, POSTS = "requests", "posts"
+"""The policies of what one caller may ask, and of how many messages one may try to post."""
+
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}\Z"
 """Message and thread ids: Crockford base32, upper case."""
 
@@ -126,12 +129,15 @@ async def authenticate(request: web.Request) -> Writer:
     return writer
 
 
-async def identify(request: web.Request) -> Writer:
-    """As `authenticate`, however weak the login: for what must raise the alarm all the same."""
+async def identify(request: web.Request, counted_as: str = REQUESTS) -> Writer:
+    """As `authenticate`, however weak the login: for what must raise the alarm all the same.
+
+    `counted_as` is the policy of the hard ceiling: a page that asks too often must not use up that of messages.
+    """
     caller = await _caller(request)
     if not isinstance(caller, Writer):
         raise Forbidden("this is for patients and those who act for them")
-    await _take_one(request, caller.tenant, caller.author.subject)
+    await _take_one(request, caller.tenant, caller.author.subject, counted_as)
     return caller
 
 
@@ -148,7 +154,7 @@ async def require(request: web.Request, scope: Scope) -> Staff:
     caller = await _caller(request)
     if not isinstance(caller, Staff):
         raise Forbidden("this is for the hospital's staff")
-    await _take_one(request, caller.tenant, f"staff {caller.subject}")
+    await _take_one(request, caller.tenant, f"staff {caller.subject}", REQUESTS)
     return caller.using(scope)
 
 
@@ -162,8 +168,8 @@ async def _caller(request: web.Request) -> Caller:
     return caller
 
 
-async def _take_one(request: web.Request, tenant: Tenant, who: str) -> None:
-    quota = Quota("requests", tenant.limits.requests_per_minute, 60)
+async def _take_one(request: web.Request, tenant: Tenant, who: str, policy: str) -> None:
+    quota = Quota(policy, tenant.limits.requests_per_minute, 60)
     request[LEFT] = [await request.app[CONTEXT].allowances.take(tenant.id, who, quota)]
 
 

@@ -19,6 +19,7 @@ from messaging_service.gateway.context import (
     CONTEXT,
     LANGUAGE,
     LEFT,
+    POSTS,
     authenticate,
     id_in_path,
     identify,
@@ -51,7 +52,7 @@ async def _go_on(request: web.Request) -> None:
 
 async def post_message(request: web.Request) -> web.Response:
     """Accept a patient's message: 202 with its id once it is durably queued."""
-    writer = await identify(request)
+    writer = await identify(request, POSTS)
     context = request.app[CONTEXT]
     message = await read_new_message(request, context.max_body)
     request[LANGUAGE] = message.language
