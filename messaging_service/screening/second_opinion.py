@@ -14,6 +14,8 @@ from messaging_service.screening.weighing import Opinion, Scales
 NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
 OPINIONS = frozenset([NOTICE, REFUSE, CAUTION])
 _SHOWN = 10
+_FEW = 8
+"""Words and stops, the subject's too; a message of fewer says too little for the lower limit."""
 _OTHERWISE = {"urgency": "general", "prohibited": "insulting"}
 
 
@@ -54,9 +56,9 @@ class SecondOpinion:
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
         # a rule that pages nobody, or whose context silences it, needs fewer words beside it than none at all
         alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
-        # where a rule saw that it is denied, long ago or somebody else's, the words alone must speak more clearly
-        denied = not found and any(match.kind == "urgency" for match in matches)
-        enough = limit["notice_against" if denied and "notice_against" in limit else "notice_alone"]
+        # words must speak more clearly where a rule saw denial or long ago, or where next to nothing is said
+        unsure = len(reading.words) < _FEW or (not found and any(match.kind == "urgency" for match in matches))
+        enough = limit["notice_against" if unsure and "notice_against" in limit else "notice_alone"]
         if (alarm and not paged) or (total >= enough and not found):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
         return matches

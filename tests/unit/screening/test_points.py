@@ -86,7 +86,7 @@ def _screen(screener: Screener, text: str) -> Verdict:
 
 def test_words_raise_a_notice_where_no_rule_did(screener: Screener) -> None:
     """High points show the notice with the topic of the words, and name the sentence that led."""
-    verdict = _screen(screener, "Goedendag. Alles zwabber hier.")
+    verdict = _screen(screener, "Goedendag. Alles zwabber hier vandaag in deze kamer.")
     (match,) = verdict.matches
     assert (verdict.urgent, verdict.alarm, verdict.topics) == (True, False, ("eye",))
     assert (match.rule, match.start) == ("points.notice", 11)
@@ -100,7 +100,9 @@ def test_a_pair_of_words_may_raise_the_alarm(screener: Screener) -> None:
 
 def test_beside_a_rule_that_pages_nobody_fewer_points_page(screener: Screener) -> None:
     """What a quiet rule found and the words confirm pages, at a lower limit than words alone."""
-    found, alone, both = (_screen(screener, text) for text in ("knibbel", "zwabber", "knibbel zwabber"))
+    found, alone, both = (
+        _screen(screener, text) for text in ("knibbel", "zwabber staat er al in, en dat is zo", "knibbel zwabber")
+    )
     assert [(verdict.urgent, verdict.alarm) for verdict in (found, alone, both)] == [
         (True, False),
         (True, False),
@@ -110,9 +112,16 @@ def test_beside_a_rule_that_pages_nobody_fewer_points_page(screener: Screener) -
 
 def test_against_a_context_the_words_must_speak_more_clearly(screener: Screener) -> None:
     """What suffices for a notice without any rule does not where a rule saw that its finding is none."""
-    assert _screen(screener, "zwabber").urgent
-    assert not _screen(screener, "zwabber. nep knibbel").urgent
-    assert _screen(screener, "zwabber zwieber. nep knibbel").urgent
+    said = "{} staat er al in, en dat is {} zo"
+    assert _screen(screener, said.format("zwabber", "gewoon")).urgent
+    assert not _screen(screener, said.format("zwabber", "gewoon") + ". nep knibbel").urgent
+    assert _screen(screener, said.format("zwabber", "zwieber") + ". nep knibbel").urgent
+
+
+def test_who_says_next_to_nothing_must_say_it_clearly(screener: Screener) -> None:
+    """Under eight words and stops the higher limit holds."""
+    assert not _screen(screener, "zwabber").urgent
+    assert _screen(screener, "zwabber zwieber").urgent
 
 
 def test_points_alone_refuse_nothing_that_may_be_an_emergency(screener: Screener) -> None:

@@ -32,6 +32,13 @@ def test_an_ordinary_question_is_accepted() -> None:
     assert (verdict.outcome, verdict.urgent, verdict.matches) == (Outcome.ACCEPT, False, ())
 
 
+@pytest.mark.parametrize("subject", ["Vraag", "Gesprek", "Bericht", "Afspraak"])
+@pytest.mark.parametrize("body", ["Drie.", "Dank.", "Een.", "Morgen.", "Is goed.", "Mijn vriend komt."])
+def test_a_message_that_says_next_to_nothing_raises_nothing(subject: str, body: str) -> None:
+    """A word or two under an ordinary subject show no notice and page nobody."""
+    assert not _screen(f"{subject}\n{body}").urgent
+
+
 @pytest.mark.parametrize(
     "text",
     [
