@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import accepting, alone, epd_lines, filing, receiving, streams
+from tests.benchmarks import accepting, alone, conversation, epd_lines, filing, receiving, streams
 from tests.benchmarks.children import Failed
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 from tests.benchmarks.system import ground, mongodb
@@ -25,6 +25,7 @@ class Scale:
     """How much of everything: messages a round, rounds, messages to file, repeats of what is timed alone.
 
     `streams` are event streams, and `events` what they hear before, during and after a restart.
+    `among` so many messages of one hospital a patient lists and searches, `asked` times.
     `window` is for how many seconds each line to an EPD is measured, `answers` after how many seconds that EPD answers.
     """
 
@@ -36,16 +37,38 @@ class Scale:
     answers: tuple[float, ...]
     streams: int
     events: int
+    among: int
+    asked: int
 
 
 FULL = Scale(
-    messages=2_000, rounds=4, filed=4_000, repeats=20, window=5.0, answers=epd_lines.SECONDS, streams=5_000, events=500
+    messages=2_000,
+    rounds=4,
+    filed=4_000,
+    repeats=20,
+    window=5.0,
+    answers=epd_lines.SECONDS,
+    streams=5_000,
+    events=500,
+    among=1_000_000,
+    asked=1_000,
 )
-QUICK = Scale(messages=300, rounds=1, filed=300, repeats=3, window=1.0, answers=(0.0, 0.05), streams=500, events=100)
+QUICK = Scale(
+    messages=300,
+    rounds=1,
+    filed=300,
+    repeats=3,
+    window=1.0,
+    answers=(0.0, 0.05),
+    streams=500,
+    events=100,
+    among=20_000,
+    asked=200,
+)
 
 
 def run(parts: str, scale: Scale, folder: Path, console: Console) -> Iterator[Figure]:
-    """The figures of the parts named, e.g. "abcdefg", as they are measured."""
+    """The figures of the parts named, e.g. "abcdefgh", as they are measured."""
     if "c" in parts:
         yield from alone.rendering(scale.repeats)
     if "d" in parts:
@@ -75,6 +98,9 @@ def run(parts: str, scale: Scale, folder: Path, console: Console) -> Iterator[Fi
     if "g" in parts:
         console.print("· (g) event streams, and a gateway that is killed")
         yield from streams.measure(folder / "g", scale.streams, scale.events, _teller(console))
+    if "h" in parts:
+        console.print("· (h) one patient's lists and search among many messages")
+        yield from conversation.measure(folder / "h", scale.among, scale.asked, _teller(console))
 
 
 def _teller(console: Console) -> Callable[[str], None]:
@@ -86,7 +112,7 @@ def main(arguments: list[str]) -> int:
     """0 when everything was measured, whether the aims are met or not."""
     parser = argparse.ArgumentParser(prog="deploy/bench")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="a,b,c,d,e,f,g", metavar="PARTS")
+    parser.add_argument("--only", default="a,b,c,d,e,f,g,h", metavar="PARTS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args(arguments)
     console, around = Console(), circumstances()

@@ -12,7 +12,9 @@ from rich.console import Console
 from tests.benchmarks.bench import Scale, run
 from tests.benchmarks.figures import Figure, as_json, circumstances, show
 
-_SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(0.05,), streams=40, events=20)
+_SMALL = Scale(
+    messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(0.05,), streams=40, events=20, among=400, asked=3
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,7 @@ _SMALL = Scale(messages=64, rounds=1, filed=64, repeats=1, window=0.4, answers=(
                 "40 streams: all back after a restart",
             ],
         ),
+        ("h", ["list of 20 threads, p99 among 40 messages", "search by subject, p99 among 400"]),
         ("d", ["load the lexicon", "500 characters of plain Dutch", "2 kB of HTML"]),
     ],
 )
