@@ -16,6 +16,7 @@ import structlog
 
 from messaging_service.application.codec import from_document, to_document
 from messaging_service.application.collections import ALLOWANCES
+from messaging_service.application.due_pages import remove_due
 from messaging_service.application.ports import Clock, DocumentStore
 from messaging_service.crypto.keyring import Keyring, fields_digest
 from messaging_service.domain.errors import StoreDown
@@ -29,7 +30,6 @@ FREE, BLOCK = 10, 20
 _WINDOWS = 50_000
 _TRIES = 16
 _PATIENCE_SECONDS = 0.25
-_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +151,9 @@ class ForgetAllowances:
 
     async def __call__(self) -> int:
         """How many were dropped. Raises StoreDown; what is left is dropped the next time."""
-        forgotten, before = 0, self._clock()
-        for tenant in self._tenants:
-            while old := await self._store.find(ALLOWANCES, "by_end", {"tenant": tenant}, below=before, limit=_PAGE):
-                gone = await asyncio.gather(*(self._store.delete(ALLOWANCES, document["id"]) for document in old))
-                forgotten += sum(gone)
-        return forgotten
+        now = self._clock()
+        removed = [
+            await remove_due(self._store, ALLOWANCES, "by_end", {"tenant": tenant}, below=now)
+            for tenant in self._tenants
+        ]
+        return sum(removed)

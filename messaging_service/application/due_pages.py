@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -34,3 +35,13 @@ async def due_pages(
         before, number, last = page, number + 1, page[-1][field]
         if isinstance(last, int):
             above = last - 1 if above is None else max(above, last - 1)
+
+
+async def remove_due(
+    store: DocumentStore, collection: Collection, index: str, equal: Mapping[str, Any], *, below: Any
+) -> int:
+    """Delete all that is due; returns how many went. Raises StoreDown; what is left goes the next time."""
+    removed = 0
+    async for page in due_pages(store, collection, index, equal, below=below):
+        removed += sum(await asyncio.gather(*(store.delete(collection, document["id"]) for document in page)))
+    return removed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from messaging_service.application.callers import Writer
 from messaging_service.application.codec import from_document, pack, to_document, unpack
 from messaging_service.application.collections import TICKETS
+from messaging_service.application.due_pages import remove_due
 from messaging_service.application.ports import Clock, DocumentStore
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.crypto.sealing import Place
@@ -19,7 +19,6 @@ from messaging_service.domain.refusals import Unauthenticated
 from messaging_service.tenants import Tenant
 
 VALID_MS = 60_000
-_PAGE = 200
 _SHAPE = 43
 """Characters of 32 bytes in base64url."""
 
@@ -84,12 +83,12 @@ class EventTickets:
 
     async def forget(self) -> int:
         """Drop the tickets that are no good any more; returns how many."""
-        forgotten, before = 0, self._clock() - VALID_MS
-        for tenant in self._tenants:
-            while old := await self._store.find(TICKETS, "by_time", {"tenant": tenant}, below=before, limit=_PAGE):
-                gone = await asyncio.gather(*(self._store.delete(TICKETS, document["id"]) for document in old))
-                forgotten += sum(gone)
-        return forgotten
+        before = self._clock() - VALID_MS
+        removed = [
+            await remove_due(self._store, TICKETS, "by_time", {"tenant": tenant}, below=before)
+            for tenant in self._tenants
+        ]
+        return sum(removed)
 
 
 def _digest(ticket: str) -> str:
