@@ -72,5 +72,9 @@ def _step(what: str, do: object) -> None:
 
 
 def run(script: Path, arguments: list[str]) -> None:
-    """Go on as `script` inside the environment; does not return."""
-    os.execv(PYTHON, [str(PYTHON), str(script), *arguments])  # noqa: S606 - our own interpreter
+    """Go on as `script` inside the environment; does not return.
+
+    Compiled modules are kept, whatever the machine's habit: every process of ours would compile six hundred anew.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    os.execve(PYTHON, [str(PYTHON), str(script), *arguments], kept)  # noqa: S606 - our own interpreter

@@ -119,6 +119,27 @@ async def test_one_alarm_a_thread_at_a_time(system: System, number: str) -> None
     assert len(system.told.alarms_of(first.id)) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "number_told"),
+    [
+        ("Ik wil niet meer leven en heb mijn pillen al klaargelegd.", "0800-0113"),
+        ("Mijn man heeft me net weer geslagen en zit nu beneden, ik durf niet naar huis te bellen.", "0800-2000"),
+    ],
+)
+async def test_what_is_the_writers_alone_is_told_to_nobody(
+    system: System, number: str, text: str, number_told: str
+) -> None:
+    """113 and Veilig Thuis stand in the 202; the portal's events, letters and alarms name neither them nor the topic."""
+    answer = await system.patient("spijkenisse", number).post("Vraag", text)
+    assert number_told in answer.body["notice"]["text"]
+    await until(lambda: "message.filed" in system.told.events_of(answer.id), "the portal is told that it is filed")
+    await until(lambda: system.told.alarms_of(answer.id), "on-call is told")
+    events = [event for event in system.told.events if event["data"]["message"] == answer.id]
+    told = (events, system.told.alarms_of(answer.id), system.told.letters_of(answer.id))
+    for private in (number_told, "suicid", "domestic", "geweld"):
+        assert private not in str(told)
+
+
 async def test_a_prohibited_message_is_refused_with_its_reason(system: System, number: str) -> None:
     """422 with category, span and the general notice; nothing of it is stored."""
     patient = system.patient("spijkenisse", number)

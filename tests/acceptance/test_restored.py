@@ -6,9 +6,12 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
+from tests.parts.mongo import MongoServer
 from tests.parts.patient import Patient
 from tests.parts.rabbit import RabbitNode
 from tests.parts.servers import virtual_host
@@ -25,28 +28,68 @@ TENANT = "spijkenisse"
 DECISION = ("--decision", "MR-1", "--by", "Medische administratie", "--on", "2026-11-20")
 
 
-class Rehearsal:
-    """One service, its store's file, and the backup of it."""
+class SqliteFile:
+    """Backed up while the service runs, as production.md says it: SQLite's own `.backup`."""
 
-    def __init__(self, system: System, folder: Path) -> None:
-        self.system = system
-        self.store = folder / "documents.sqlite"
-        self.copy = folder / "backup.sqlite"
-        self.destroyed = folder / "destroyed.jsonl"
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "documents.sqlite"
+        self.backup = folder / "backup.sqlite"
+        self.url = f"sqlite:{self.file}"
 
     def back_up(self) -> None:
-        """While the service runs, as production.md says it: SQLite's own `.backup`."""
-        with closing(sqlite3.connect(self.store)) as source, closing(sqlite3.connect(self.copy)) as copy:
+        with closing(sqlite3.connect(self.file)) as source, closing(sqlite3.connect(self.backup)) as copy:
             source.backup(copy)
+
+    def restore(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        self.backup.rename(self.file)
+
+
+class MongoDatabase:
+    """Read whole and written back whole, as `mongodump` and `mongorestore --drop` do, which the wire server has not."""
+
+    def __init__(self, server: str) -> None:
+        self.url = f"{server}/restored"
+        self.backup: dict[str, list[Any]] = {}
+
+    def back_up(self) -> None:
+        with MongoClient[Any](self.url) as client:
+            database = client.get_default_database()
+            self.backup = {name: list(database[name].find()) for name in database.list_collection_names()}
+
+    def restore(self) -> None:
+        with MongoClient[Any](self.url) as client:
+            database = client.get_default_database()
+            client.drop_database(database.name)
+            for name, documents in self.backup.items():
+                if documents:
+                    database[name].insert_many(documents)
+
+
+@pytest.fixture(params=["mongodb", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteFile | MongoDatabase:
+    """Each store that a hospital may have."""
+    if request.param == "sqlite":
+        return SqliteFile(tmp_path)
+    server: MongoServer = request.getfixturevalue("mongo")
+    return MongoDatabase(server.uri)
+
+
+class Rehearsal:
+    """One service, its store, and the list of the destroyed."""
+
+    def __init__(self, system: System, store: SqliteFile | MongoDatabase, folder: Path) -> None:
+        self.system = system
+        self.store = store
+        self.destroyed = folder / "destroyed.jsonl"
 
     async def lose_and_restore(self) -> None:
         """Every process dies, and the store is what it was at its backup."""
         for name in PLAN:
             if name in self.system.children:
                 await self.system.children.kill(name)
-        for suffix in ("", "-wal", "-shm"):
-            self.store.with_name(self.store.name + suffix).unlink(missing_ok=True)
-        self.copy.rename(self.store)
+        self.store.restore()
 
     async def destroy(self, number: str) -> None:
         """A medical-records decision about this patient."""
@@ -70,13 +113,15 @@ async def seen_by(patient: Patient) -> set[str]:
 
 
 @pytest.mark.timeout(360)
-async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: RabbitNode, tmp_path: Path) -> None:
+async def test_a_store_older_than_queues_and_epd_is_restored(
+    rabbit_node: RabbitNode, store: SqliteFile | MongoDatabase, tmp_path: Path
+) -> None:
     """Nothing comes a second time or under a second id, nothing that waits in the broker is lost, who is destroyed
     stays so; and the one kind of message that no one can bring back is named, and its writer told to call.
     """
-    broker, store = await virtual_host(rabbit_node), f"sqlite:{tmp_path}/documents.sqlite"
-    async with running(tmp_path, broker=broker, store=store, plan=PLAN) as system:
-        rehearsal, epd = Rehearsal(system, tmp_path), system.epds[TENANT]
+    broker = await virtual_host(rabbit_node)
+    async with running(tmp_path, broker=broker, store=store.url, plan=PLAN) as system:
+        rehearsal, epd = Rehearsal(system, store, tmp_path), system.epds[TENANT]
         patient, leaving = system.patient(TENANT, "1234"), system.patient(TENANT, "99")
 
         filed = await patient.post("Vraag", "Dit was er al lang.")
@@ -86,7 +131,7 @@ async def test_a_store_older_than_queues_and_epd_is_restored(rabbit_node: Rabbit
         await epd.set_mode("down")
         on_its_way = await patient.post("Vraag", "Bij de back-up nog onderweg.")
         await patient.until_is(on_its_way.id, "persisted")
-        rehearsal.back_up()
+        store.back_up()
 
         await epd.set_mode("normal")
         await patient.until_is(on_its_way.id, "filed")
