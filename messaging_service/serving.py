@@ -14,11 +14,35 @@ from aiohttp import web
 from messaging_service.adapters.export_pdf import PdfExport
 from messaging_service.adapters.identity import TokenVerifier
 from messaging_service.application.journal import Journal
-from messaging_service.application.limit_messages import LimitMessages
 from messaging_service.application.logins import Logins
 from messaging_service.application.overview import Recent
-from messaging_service.application.submit import Submit
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.administering import (
+    make_accept_terms,
+    make_administer,
+    make_key_sets,
+    make_logins,
+    make_personal_data,
+    make_represent,
+)
+from messaging_service.bootstrap.alarming import make_alarms, make_rehearse
+from messaging_service.bootstrap.conversing import (
+    make_converse,
+    make_export,
+    make_mark_handled,
+    make_reader,
+    make_recipients,
+    make_submit,
+)
+from messaging_service.bootstrap.keeping import make_break_glass, make_read_access_log
+from messaging_service.bootstrap.operating import make_ages, make_journey, make_mend, make_overview, make_samples
+from messaging_service.bootstrap.telling import (
+    make_allowances,
+    make_email_notices,
+    make_event_tickets,
+    make_follow,
+    make_signs,
+)
 from messaging_service.config import Settings
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Step
@@ -82,12 +106,12 @@ async def serve_gateway(parts: Parts, stop: asyncio.Event) -> None:
 async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
     """Serve the HTTP API until `stop`; requests under way are finished, then the journal is closed."""
     journal = Journal(parts.store, parts.clock)
-    logins = parts.logins()
+    logins = make_logins(parts)
     screener = Screener.load()
     app = build_app(_context(parts, journal, logins, screener))
     written = asyncio.Event()
     keeping = [asyncio.create_task(register.keep(written)) for register in (journal, logins)]
-    keeping.append(asyncio.create_task(again_and_again("rehearse_alarms", parts.rehearse(screener), written)))
+    keeping.append(asyncio.create_task(again_and_again("rehearse_alarms", make_rehearse(parts, screener), written)))
     try:
         await serve_app(app, parts.settings, parts.settings.listen, stop)
     finally:
@@ -96,43 +120,32 @@ async def _serve_api(parts: Parts, stop: asyncio.Event) -> None:
 
 
 def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener) -> Context:
-    allowances = parts.allowances()
-    submit = Submit(
-        broker=parts.broker,
-        patients=parts.patients,
-        accounts=parts.accounts,
-        relations=parts.relations,
-        threads=parts.threads,
-        screener=screener,
-        keyring=parts.keyring,
-        journal=journal,
-        calendars=parts.calendars,
-        limit=LimitMessages(allowances, parts.threads),
-        clock=parts.clock,
-    )
-    reader = parts.reader()
+    allowances = make_allowances(parts)
+    reader = make_reader(parts)
     return Context(
-        submit=submit,
+        submit=make_submit(parts, screener, journal, allowances),
         reader=reader,
-        converse=parts.converse(reader),
-        recipients=parts.recipients(),
+        converse=make_converse(parts, reader),
+        recipients=make_recipients(parts),
         cursors=Cursors(parts.keyring),
-        break_glass=parts.break_glass(),
-        alarms=parts.alarms(),
+        break_glass=make_break_glass(parts),
+        alarms=make_alarms(parts),
         tenants=parts.tenants,
-        mark_handled=parts.mark_handled(),
-        export=parts.export(reader),
+        mark_handled=make_mark_handled(parts),
+        export=make_export(parts, reader),
         pdf=PdfExport(),
-        operations=Operations(Recent(parts.overview(), parts.clock), parts.samples(), parts.journey(), parts.mend()),
-        follow=parts.follow(),
-        signs=parts.signs(),
-        event_tickets=parts.event_tickets(),
-        administer=parts.administer(),
-        personal_data=parts.personal_data(),
-        email_notices=parts.email_notices(),
-        represent=parts.represent(),
-        accept_terms=parts.accept_terms(),
-        read_access_log=parts.read_access_log(),
+        operations=Operations(
+            Recent(make_overview(parts), parts.clock), make_samples(parts), make_journey(parts), make_mend(parts)
+        ),
+        follow=make_follow(parts),
+        signs=make_signs(parts),
+        event_tickets=make_event_tickets(parts),
+        administer=make_administer(parts),
+        personal_data=make_personal_data(parts),
+        email_notices=make_email_notices(parts),
+        represent=make_represent(parts),
+        accept_terms=make_accept_terms(parts),
+        read_access_log=make_read_access_log(parts),
         logins=logins,
         verifier=TokenVerifier(
             parts.tenants,
@@ -140,7 +153,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
             parts.clock,
             count=parts.metrics.token,
             register=logins.seen,
-            shelf=parts.key_sets(),
+            shelf=make_key_sets(parts),
         ),
         checks=checks(parts),
         metrics=parts.metrics,
@@ -154,7 +167,7 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
 
 def checks(parts: Parts) -> Checks:
     """What the health and metrics routes of this process look at."""
-    return Checks(parts.broker, parts.store, parts.metrics, parts.ages(), parts.queues)
+    return Checks(parts.broker, parts.store, parts.metrics, make_ages(parts), parts.queues)
 
 
 async def serve_workers(

@@ -9,6 +9,17 @@ from contextlib import suppress
 import structlog
 
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.administering import make_close_accounts, make_end_quiet_care
+from messaging_service.bootstrap.alarming import make_climb
+from messaging_service.bootstrap.conversing import make_remind
+from messaging_service.bootstrap.keeping import make_retain
+from messaging_service.bootstrap.operating import make_watch_ledger
+from messaging_service.bootstrap.telling import (
+    make_forget_events,
+    make_owed_email_notices,
+    make_owed_webhooks,
+    make_patient_mail,
+)
 from messaging_service.domain.errors import Conflict, ServerFault
 
 log = structlog.get_logger()
@@ -24,15 +35,15 @@ WATCH_LEDGER = "watch_ledger"
 CLIMB_ALARMS = "climb_alarms"
 SECONDS_BETWEEN = 60.0
 _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
-    CLOSE_ACCOUNTS: lambda parts: parts.close_accounts(),
-    END_QUIET_CARE: lambda parts: parts.end_quiet_care(),
-    FORGET_EVENTS: lambda parts: parts.forget_events(),
-    RETAIN: lambda parts: parts.retain(),
-    REMIND: lambda parts: parts.remind(),
-    SEND_WEBHOOKS: lambda parts: parts.owed_webhooks(),
-    SEND_EMAIL_NOTICES: lambda parts: parts.owed_email_notices(parts.patient_mail()),
-    CLIMB_ALARMS: lambda parts: parts.climb(),
-    WATCH_LEDGER: lambda parts: parts.watch_ledger(),
+    CLOSE_ACCOUNTS: make_close_accounts,
+    END_QUIET_CARE: make_end_quiet_care,
+    FORGET_EVENTS: make_forget_events,
+    RETAIN: make_retain,
+    REMIND: make_remind,
+    SEND_WEBHOOKS: make_owed_webhooks,
+    SEND_EMAIL_NOTICES: lambda parts: make_owed_email_notices(parts, make_patient_mail(parts)),
+    CLIMB_ALARMS: make_climb,
+    WATCH_LEDGER: make_watch_ledger,
 }
 CLOCKWORK = tuple(_WORK)
 """The names of what the clock asks for, as `messaging-service worker` knows them."""

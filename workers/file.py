@@ -6,6 +6,7 @@ from messaging_service.application.compose import Compose
 from messaging_service.application.file import EpdLine, File
 from messaging_service.application.topology import file_queue
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.receiving import make_epd_lines
 from messaging_service.domain.message import Lane
 from workers.runner import Station
 
@@ -17,7 +18,7 @@ _AT_ONCE_PER_CONNECTION = 4
 
 def stations(parts: Parts) -> list[Station]:
     """A station per tenant and lane: an EPD that is slow or down slows nobody else."""
-    lines = parts.epd_lines()
+    lines = make_epd_lines(parts)
     file = File(
         lines=lines,
         compose=Compose(parts.patients, parts.threads),

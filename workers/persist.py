@@ -5,6 +5,7 @@ from __future__ import annotations
 from messaging_service.application.persist import Persist
 from messaging_service.application.topology import deferrals_for_opener, persist_queue
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.conversing import make_awaited
 from messaging_service.domain.message import Lane
 from workers.runner import Station
 
@@ -21,7 +22,7 @@ def stations(parts: Parts) -> list[Station]:
         accounts=parts.accounts,
         relations=parts.relations,
         threads=parts.threads,
-        awaited=parts.awaited(),
+        awaited=make_awaited(parts),
         access_log=parts.access_log,
         clock=parts.clock,
         opener_deferrals=deferrals_for_opener(parts.settings.ladder_ms),

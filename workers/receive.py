@@ -10,6 +10,7 @@ import structlog
 
 from messaging_service.adapters.mllp_listener import Caps, MllpListener
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.receiving import make_receive
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.tenants import Listener, Tenant
 from messaging_service.transport import is_loopback
@@ -33,7 +34,7 @@ async def run_listeners(parts: Parts, stop: asyncio.Event) -> None:
     """
     if not listening(parts):
         raise SettingInvalid("no tenant has [epd.listener] with listen = host:port: there is nothing to receive from")
-    receive, listeners = parts.receive(), []
+    receive, listeners = make_receive(parts), []
     try:
         for tenant in listening(parts):
             assert tenant.epd.listener is not None

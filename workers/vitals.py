@@ -9,6 +9,8 @@ import structlog
 
 from messaging_service.application.processes import BEAT_SECONDS
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.alarming import make_watch_rehearsals
+from messaging_service.bootstrap.operating import make_presence, make_sampler
 from messaging_service.domain.errors import Conflict, ServerFault
 
 log = structlog.get_logger()
@@ -18,7 +20,7 @@ _BEATS_A_SAMPLE = 6
 
 async def keep_vitals(parts: Parts, stop: asyncio.Event) -> None:
     """Write until `stop`, and once more then. A server that is down is waited for; nothing else waits for this."""
-    presence, sampler, watch = parts.presence(), parts.sampler(), parts.watch_rehearsals()
+    presence, sampler, watch = make_presence(parts), make_sampler(parts), make_watch_rehearsals(parts)
     beats = 0
     while not stop.is_set():
         try:

@@ -9,6 +9,7 @@ import click
 from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.escalate import StoredAlarm
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.alarming import make_alarms, make_rehearsals, make_rehearse
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.refusals import NotFound
@@ -37,7 +38,7 @@ def list_alarms(tenant: str | None, json_output: bool) -> None:
 
     async def use(parts: Parts) -> list[StoredAlarm]:
         chosen = [tenant] if tenant else list(parts.tenants)
-        return [alarm for one in chosen for alarm in await parts.alarms().open(one, _LISTED)]
+        return [alarm for one in chosen for alarm in await make_alarms(parts).open(one, _LISTED)]
 
     found = with_parts(use)
     if json_output:
@@ -63,7 +64,7 @@ def acknowledge(messages: tuple[str, ...]) -> None:
 async def _acknowledge(parts: Parts, message: str) -> None:
     for tenant in parts.tenants:
         try:
-            await parts.alarms().acknowledge(tenant, message, OPERATIONS)
+            await make_alarms(parts).acknowledge(tenant, message, OPERATIONS)
         except NotFound:
             continue
         return
@@ -85,8 +86,8 @@ def rehearse(tenant: str) -> None:
 async def _rehearsed(parts: Parts, tenant: str) -> tuple[str, ...] | None:
     if tenant not in parts.tenants:
         raise SettingInvalid(f"no tenant {tenant!r} in MESSAGING_TENANTS")
-    began, rehearsals = parts.clock(), parts.rehearsals()
-    await parts.rehearse(Screener.load()).send(parts.tenants[tenant])
+    began, rehearsals = parts.clock(), make_rehearsals(parts)
+    await make_rehearse(parts, Screener.load()).send(parts.tenants[tenant])
     for _ in range(int(_WAITS_SECONDS / _BETWEEN_LOOKS)):
         last = await rehearsals.last(tenant)
         if last is not None and last.taken_at >= began:

@@ -18,6 +18,7 @@ from messaging_service.application.export_access_log import export_access_log
 from messaging_service.application.read_access_log import AccessView
 from messaging_service.application.verify_access_log import Verification
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.keeping import make_read_access_log, make_verify_access_log
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 
@@ -49,7 +50,7 @@ def verify(tenant: str, anchor: Path | None, json_output: bool) -> None:
 
     async def use(parts: Parts) -> Verification:
         _require_tenant(parts, tenant)
-        verifying = parts.verify_access_log()
+        verifying = make_verify_access_log(parts)
         size = await verifying.size(tenant)
         with click.progressbar(length=size, label="verifying", file=sys.stderr) as progress:
             return await verifying(tenant, kept, progress.update)
@@ -90,7 +91,7 @@ def export(tenant: str, since: datetime | None, until: datetime | None, output: 
     async def use(parts: Parts) -> int:
         _require_tenant(parts, tenant)
         to = _new_file(output) if output else sys.stdout.buffer
-        size, done, began = await parts.verify_access_log().size(tenant), 0, time.monotonic()
+        size, done, began = await make_verify_access_log(parts).size(tenant), 0, time.monotonic()
         with click.progressbar(length=size, label="exporting", file=sys.stderr) as progress:
             pages = export_access_log(parts.store, parts.access_log, tenant, _milliseconds(since), _milliseconds(until))
             async for page in pages:
@@ -116,7 +117,7 @@ def of_patient(tenant: str, account: str, limit: int, json_output: bool) -> None
 
     async def use(parts: Parts) -> list[AccessView]:
         _require_tenant(parts, tenant)
-        return await parts.read_access_log().of_patient(parts.tenants[tenant], account, limit)
+        return await make_read_access_log(parts).of_patient(parts.tenants[tenant], account, limit)
 
     found = with_parts(use)
     if json_output:

@@ -12,6 +12,7 @@ from messaging_service.adapters.destroyed_list import DestroyedList
 from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.destroy import Decision, Receipt
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.keeping import make_destroy
 from messaging_service.cli.console import as_json, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
@@ -60,7 +61,7 @@ def carry_out(
     async def use(parts: Parts) -> list[Receipt]:
         if tenant not in parts.tenants:
             raise SettingInvalid(f"no tenant {tenant!r}")
-        destroy, write_down = parts.destroy(), DestroyedList(path).add
+        destroy, write_down = make_destroy(parts), DestroyedList(path).add
         if messages:
             return [await destroy.messages(decided, messages, OPERATIONS, write_down)]
         system = next(iter(parts.tenants[tenant].identity.identifiers))
@@ -84,7 +85,7 @@ def apply(file: Path, json_output: bool) -> None:
     listed = DestroyedList(file)
 
     async def use(parts: Parts) -> list[Receipt]:
-        return [await parts.destroy().again(line, OPERATIONS) for line in listed.read()]
+        return [await make_destroy(parts).again(line, OPERATIONS) for line in listed.read()]
 
     _report(with_parts(use), json_output)
 

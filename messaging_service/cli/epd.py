@@ -15,6 +15,8 @@ from messaging_service.application.changes import CorrectedText, StoredChange
 from messaging_service.application.check_epd import CheckEpd, Step
 from messaging_service.application.reconcile import Reconciliation
 from messaging_service.bootstrap import Parts, epd_pool
+from messaging_service.bootstrap.conversing import make_correct
+from messaging_service.bootstrap.operating import make_reconcile
 from messaging_service.cli.console import as_json, print_json, with_parts
 from messaging_service.cli.watching import filing
 from messaging_service.config import load_settings, load_tenants
@@ -114,7 +116,7 @@ def reconcile(tenant: str, file: TextIO, since: str, until: str, json_output: bo
         begins, ends = _moment(since, known), min(_moment(until, known), parts.clock())
         if begins >= ends:
             raise SettingInvalid("--from must be before --until, and both in the past")
-        return await parts.reconcile()(known, numbers, since=begins, until=ends)
+        return await make_reconcile(parts)(known, numbers, since=begins, until=ends)
 
     done = with_parts(use)
     if json_output:
@@ -158,7 +160,7 @@ def withdraw(message: str, reason: str) -> None:
     """Have MESSAGE withdrawn from the EPD. Doing it twice changes nothing."""
 
     async def use(parts: Parts) -> StoredChange:
-        return await parts.correct().withdraw(message, reason)
+        return await make_correct(parts).withdraw(message, reason)
 
     _ordered(with_parts(use))
 
@@ -176,7 +178,7 @@ def correct(message: str, subject: str, path: Path, reason: str) -> None:
         raise SettingInvalid(f"{path}: not text in UTF-8") from None
 
     async def use(parts: Parts) -> StoredChange:
-        return await parts.correct().correct(message, text, reason)
+        return await make_correct(parts).correct(message, text, reason)
 
     _ordered(with_parts(use))
 

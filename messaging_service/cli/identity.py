@@ -9,6 +9,8 @@ import click
 from messaging_service.application.logins import DayOfLogins
 from messaging_service.application.openings import Account, Opening
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.administering import make_logins
+from messaging_service.bootstrap.keeping import make_openings
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.tenants import Tenant
@@ -37,7 +39,7 @@ def logins(tenant: str | None, days: int, json_output: bool) -> None:
     """
 
     async def use(parts: Parts) -> dict[str, list[DayOfLogins]]:
-        register, counted = parts.logins(), {}
+        register, counted = make_logins(parts), {}
         for one in _asked_for(parts, tenant):
             today = datetime.fromtimestamp(parts.clock() / 1000, UTC).astimezone(one.zone).date()
             counted[one.id] = await register.per_day(one.id, [today - timedelta(days=back) for back in range(days)])
@@ -66,7 +68,9 @@ def openings(tenant: str | None, limit: int, json_output: bool) -> None:
     """
 
     async def use(parts: Parts) -> list[Opening]:
-        return [opening for one in _asked_for(parts, tenant) for opening in await parts.openings().last(one.id, limit)]
+        return [
+            opening for one in _asked_for(parts, tenant) for opening in await make_openings(parts).last(one.id, limit)
+        ]
 
     found = with_parts(use)
     if json_output:

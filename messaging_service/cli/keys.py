@@ -9,6 +9,7 @@ import click
 
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.operating import missing_keys
 from messaging_service.cli.console import as_json, print_json, print_table, with_parts
 from messaging_service.config import load_settings, load_tenants, read_secret
 from messaging_service.crypto import key_backup, private_file
@@ -140,7 +141,7 @@ def restore(file: Path, passphrase: str | None) -> None:
 @as_json
 def check_keys(json_output: bool) -> None:
     """Open one patient's key under every KEK in use. Exit status 1 when one is lost or is another key."""
-    faults = with_parts(Parts.missing_keys)
+    faults = with_parts(missing_keys)
     if json_output:
         print_json(faults)
     elif faults:

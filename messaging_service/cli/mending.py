@@ -13,6 +13,7 @@ import click
 from messaging_service.application.mend import Mend
 from messaging_service.application.park import ParkedMessage
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.operating import make_mend
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.message import Step
 
@@ -52,7 +53,7 @@ class Chosen:
 
     async def of(self, parts: Parts) -> list[ParkedMessage]:
         """Those, oldest first. Raises ParkedNotFound for an id that is not there."""
-        mend = parts.mend()
+        mend = make_mend(parts)
         if self.ids:
             return [await mend.show(id) for id in self.ids]
         before = parts.clock() - self.older_than * _HOUR_MS if self.older_than is not None else None
@@ -107,7 +108,7 @@ def show_parked(id: str, json_output: bool) -> None:
     """Show one parked message: where it stopped, why, and whose it is to mend."""
 
     async def use(parts: Parts) -> ParkedMessage:
-        return await parts.mend().show(id)
+        return await make_mend(parts).show(id)
 
     found = _shown(with_parts(use))
     if json_output:
@@ -146,7 +147,7 @@ def give_parked(id: str, owner: str) -> None:
     """Give a parked message to OWNER."""
 
     async def use(parts: Parts) -> None:
-        await parts.mend().give(id, owner)
+        await make_mend(parts).give(id, owner)
 
     with_parts(use)
     click.echo(f"{id} is {owner}'s")
@@ -159,7 +160,7 @@ def _mend_each(
         raise click.UsageError("name the ids, or give --reason, --step, --tenant, --older-than or --all")
 
     async def use(parts: Parts) -> int:
-        mend, found = parts.mend(), await which.of(parts)
+        mend, found = make_mend(parts), await which.of(parts)
         with click.progressbar(found, label=done, file=sys.stderr) as progress:
             for message in progress:
                 await mending(mend, message.id)

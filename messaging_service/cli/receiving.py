@@ -10,6 +10,7 @@ import click
 
 from messaging_service.application.unmatched import CLOSED, Unmatched
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.receiving import make_care, make_replies, make_unmatched
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
@@ -38,7 +39,7 @@ def list_unmatched(json_output: bool) -> None:
     """List those that wait, oldest first."""
 
     async def use(parts: Parts) -> list[Unmatched]:
-        return await parts.unmatched().listed()
+        return await make_unmatched(parts).listed()
 
     found = with_parts(use)
     if json_output:
@@ -54,7 +55,7 @@ def show_unmatched(id: str) -> None:
     """Show one: which document of which sender, and why it belongs nowhere. Its content is in the EPD."""
 
     async def use(parts: Parts) -> Unmatched:
-        return await parts.unmatched().show(id)
+        return await make_unmatched(parts).show(id)
 
     for name, value in _shown(with_parts(use)).items():
         click.echo(f"{name:12} {moment(value) if isinstance(value, int) else value}")
@@ -67,9 +68,9 @@ def bind_unmatched(id: str, thread: str) -> None:
     """Put a document into the THREAD it belongs to; the patient can read it at once."""
 
     async def use(parts: Parts) -> None:
-        found = await parts.unmatched().show(id)
+        found = await make_unmatched(parts).show(id)
         tenant = parts.tenants[found.tenant]
-        await parts.replies().bind(tenant, found, thread, getpass.getuser())
+        await make_replies(parts).bind(tenant, found, thread, getpass.getuser())
 
     with_parts(use)
     click.echo(f"{id} bound to {thread}")
@@ -82,8 +83,8 @@ def close_unmatched(id: str, remark: str) -> None:
     """Take a document off the list that belongs to no patient here; its content goes."""
 
     async def use(parts: Parts) -> None:
-        found = await parts.unmatched().show(id)
-        await parts.unmatched().settle(found, CLOSED, remark)
+        found = await make_unmatched(parts).show(id)
+        await make_unmatched(parts).settle(found, CLOSED, remark)
 
     with_parts(use)
     click.echo(f"{id} closed")
@@ -109,7 +110,7 @@ def part_records(tenant: str, one: str, other: str) -> None:
         people = [Person((Identifier(system, number.strip()),), "") for number in (one, other)]
         if not all([await parts.patients.known(tenant, person.identifiers) for person in people]):
             raise SettingInvalid("one of these numbers is not known here")
-        await parts.care().part(at, RecordsParted(parts.clock(), *people))
+        await make_care(parts).part(at, RecordsParted(parts.clock(), *people))
 
     with_parts(use)
     click.echo("parted")

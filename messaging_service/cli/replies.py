@@ -13,6 +13,7 @@ from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.receive_readers import ReadAccess, readers
 from messaging_service.application.reply_report import ReplyReport, WeekOfReplies
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.conversing import make_mark_handled
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.awaited import AwaitedReply, How, Stage, iso_week
 from messaging_service.domain.errors import SettingInvalid
@@ -97,7 +98,7 @@ def handled(tenant: str, message: str, how: str) -> None:
 
     async def use(parts: Parts) -> AwaitedReply:
         by = replace(OPERATIONS, name=getpass.getuser())
-        return await parts.mark_handled()(_tenant(parts, tenant), message, How(how), by)
+        return await make_mark_handled(parts)(_tenant(parts, tenant), message, How(how), by)
 
     stopped = with_parts(use)
     click.echo(f"{message} {'was answered before' if stopped.stage is Stage.ANSWERED else f'handled by {stopped.how}'}")

@@ -7,6 +7,7 @@ import click
 from messaging_service.application.retain import Retained
 from messaging_service.application.retention_rules import KEPT
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.keeping import make_retain
 from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
 
 
@@ -25,7 +26,7 @@ def retention(dry_run: bool, json_output: bool) -> None:
     """
 
     async def use(parts: Parts) -> list[Retained]:
-        retain = parts.retain()
+        retain = make_retain(parts)
         return await (retain.count() if dry_run else retain())
 
     found = with_parts(use)

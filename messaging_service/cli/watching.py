@@ -14,6 +14,7 @@ from messaging_service.application.journey import Journey
 from messaging_service.application.ledger import LedgerReport
 from messaging_service.application.ports import Depth
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.operating import make_ages, make_journey, make_ledger
 from messaging_service.cli.console import age, as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.filing import Filing
 
@@ -70,7 +71,7 @@ def _queues_table(depths: dict[str, Depth], ages: dict[str, int]) -> None:
 
 async def _depths(parts: Parts) -> tuple[dict[str, Depth], dict[str, int]]:
     depths = await parts.broker.depths(parts.queues)
-    return depths, await parts.ages().oldest_ms(depths)
+    return depths, await make_ages(parts).oldest_ms(depths)
 
 
 @queues.command("declare")
@@ -90,7 +91,7 @@ def ledger(json_output: bool) -> None:
     """Prove by id that nothing is lost. Exit status 1 when a message is lost or past its limit."""
 
     async def use(parts: Parts) -> LedgerReport:
-        return await parts.ledger().check()
+        return await make_ledger(parts).check()
 
     report = with_parts(use)
     if json_output:
@@ -169,7 +170,7 @@ def journey(message: str, json_output: bool) -> None:
     """Show MESSAGE's whole journey: times, attempts, the EPD's answers. No content; that you looked is written down."""
 
     async def use(parts: Parts) -> Journey:
-        return await parts.journey()(message)
+        return await make_journey(parts)(message)
 
     found = with_parts(use)
     if json_output:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from messaging_service.bootstrap import Parts
+from messaging_service.bootstrap.telling import make_owed_webhooks
 from messaging_service.cli.console import as_json, print_json, with_parts
 
 
@@ -34,7 +35,7 @@ def replay(tenant: str, since: datetime, json_output: bool) -> None:
     async def use(parts: Parts) -> int:
         if tenant not in parts.tenants:
             raise click.ClickException(f"there is no tenant {tenant!r} in MESSAGING_TENANTS")
-        return await parts.owed_webhooks().replay(tenant, moment)
+        return await make_owed_webhooks(parts).replay(tenant, moment)
 
     found = with_parts(use)
     if json_output:

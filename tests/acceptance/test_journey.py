@@ -129,7 +129,7 @@ async def test_one_alarm_a_thread_at_a_time(system: System, number: str) -> None
 async def test_what_is_the_writers_alone_is_told_to_nobody(
     system: System, number: str, text: str, number_told: str
 ) -> None:
-    """113 and Veilig Thuis stand in the 202; the portal's events, letters and alarms name neither them nor the topic."""
+    """113 and Veilig Thuis stand in the 202; events, letters and alarms name neither them nor the topic."""
     answer = await system.patient("spijkenisse", number).post("Vraag", text)
     assert number_told in answer.body["notice"]["text"]
     await until(lambda: "message.filed" in system.told.events_of(answer.id), "the portal is told that it is filed")

@@ -15,6 +15,7 @@ from messaging_service.application.park import Park
 from messaging_service.application.ports import Actor
 from messaging_service.application.represent import NewRepresentative
 from messaging_service.application.topology import notify_queue
+from messaging_service.bootstrap.administering import make_administer, make_represent
 from messaging_service.domain.events import MessageFiled
 from messaging_service.domain.message import Identifier
 from messaging_service.domain.representative import Kind
@@ -159,14 +160,14 @@ def one_represented(service: HttpService) -> dict[str, str]:
 
 
 def _opened(service: HttpService, number: str) -> AccountView:
-    tenant, desk = service.parts.tenants["spijkenisse"], service.parts.administer()
+    tenant, desk = service.parts.tenants["spijkenisse"], make_administer(service.parts)
     return service.run(desk.open(tenant, (Identifier("local", number),), "A. Jansen", DESK))
 
 
 def _with_parent(service: HttpService, number: str) -> tuple[str, str]:
     tenant, represent, account = (
         service.parts.tenants["spijkenisse"],
-        service.parts.represent(),
+        make_represent(service.parts),
         _opened(service, number),
     )
     for each in account.representatives:

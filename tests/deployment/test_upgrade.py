@@ -14,6 +14,7 @@ from aiohttp import web
 from deploy.sandbox.epd import SandboxEpd
 from messaging_service.application.collections import FILINGS
 from messaging_service.bootstrap import Parts, open_parts
+from messaging_service.bootstrap.operating import make_ledger
 from messaging_service.config import Settings
 from messaging_service.domain.message import Step
 from workers.process import run_steps
@@ -102,4 +103,4 @@ async def test_it_finishes_what_the_release_before_began(
         assert sorted(bodies) == sorted([*WAITING[sample.name], URGENT])
         assert [document.count for document in epd.inbox.values()] == [1] * len(bodies)
         assert len(alarms) == 1
-        assert (await parts.ledger().check()).lost == []
+        assert (await make_ledger(parts).check()).lost == []

@@ -25,6 +25,7 @@ from messaging_service.application.callers import Writer
 from messaging_service.application.codec import from_document
 from messaging_service.application.collections import EMAIL_NOTICES
 from messaging_service.application.email_notices import EmailNotice as Wish
+from messaging_service.bootstrap.telling import make_email_notices
 from messaging_service.client import (
     PROBLEMS,
     CodeWrong,
@@ -272,7 +273,7 @@ async def test_asking_for_e_mail(running: HttpService, monkeypatch: pytest.Monke
 async def code_owed(running: HttpService) -> str:
     """The code in the one letter that is owed."""
     (found,) = await running.parts.store.find(EMAIL_NOTICES, "by_due", {"tenant": "spijkenisse"}, above=0)
-    return (await running.parts.email_notices().opened(from_document(found, Wish))).code
+    return (await make_email_notices(running.parts).opened(from_document(found, Wish))).code
 
 
 async def test_refusals_as_types(running: HttpService) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from messaging_service.bootstrap.alarming import make_alarms
 from messaging_service.bootstrap.doctor import Finding, Health, examine
 from messaging_service.cli import main
 from messaging_service.crypto.keyring import Keyring
@@ -116,7 +117,7 @@ def test_what_is_wrong_with_the_settings_is_told_alone(service: HttpService) -> 
 def test_alarms_from_the_shell(service: HttpService, environment: dict[str, str]) -> None:
     """Listed, acknowledged by message, and gone from the list; one that is not there is said so."""
     id = an_alarm(service)
-    until(lambda: service.run(service.parts.alarms().open("spijkenisse", 10)) != [])
+    until(lambda: service.run(make_alarms(service.parts).open("spijkenisse", 10)) != [])
     listed = json.loads(command(environment, "alarms", "list", "--json").stdout)
     assert id in [alarm["messages"][0] for alarm in listed]
     assert command(environment, "alarms", "ack", id).exit_code == 0

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from messaging_service.application.threads import StoredThread
+from messaging_service.bootstrap.telling import make_event_tickets, make_feed
 from messaging_service.domain.message import Identifier
 from messaging_service.gateway import events
 from tests.contract.description import HttpDescription
@@ -123,7 +124,7 @@ async def test_a_ticket_is_good_for_a_minute(service: HttpService) -> None:
     """A minute after it was made it opens nothing."""
     token = somebody(service)
     ticket = service.send("POST", "/v1/event-tickets", token=token).json["ticket"]
-    tickets = service.parts.event_tickets()
+    tickets = make_event_tickets(service.parts)
     late = service.parts.clock() + 60_000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tickets, "_clock", lambda: late)
@@ -206,7 +207,7 @@ def test_a_client_that_never_reads_is_cut_off(service: HttpService, monkeypatch:
 
 async def fill_feed(service: HttpService, thread: StoredThread, kind: str, many: int) -> None:
     """Events in the feed of the thread's patient."""
-    feed = service.parts.feed()
+    feed = make_feed(service.parts)
     about = {"tenant": thread.tenant, "type": kind, "message": thread.id, "thread": thread.id}
     for number in range(many):
         await feed.add(thread.patient, str(number), **about, at=0, now=0)
@@ -258,6 +259,6 @@ async def test_who_is_blocked_is_told_nothing_more(service: HttpService, monkeyp
             service.run, parts.patients.find("spijkenisse", (Identifier("local", number),))
         )
         names = {"tenant": "spijkenisse", "type": "message.filed", "message": id, "thread": id}
-        told = parts.feed().add(str(patient), "x", **names, at=1, now=parts.clock())
+        told = make_feed(parts).add(str(patient), "x", **names, at=1, now=parts.clock())
         await asyncio.to_thread(service.run, told)
         assert await stream.next() is None

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from messaging_service.application import collections
 from messaging_service.application.collections import ALARMS
 from messaging_service.application.ports import Envelope
+from messaging_service.bootstrap.administering import make_administer
 from messaging_service.domain.errors import BrokerDown, PublishUnknown, QueueRefused, StoreDown
 from messaging_service.domain.message import Identifier
 from tests.contract.http_service import (
@@ -192,7 +193,7 @@ def test_forbidden(service: HttpService) -> None:
 
 def test_blocked(service: HttpService) -> None:
     """A blocked account can neither write nor read; its urgent message raises the alarm all the same."""
-    token, tenant, desk = service.token("blocked"), service.parts.tenants["spijkenisse"], service.parts.administer()
+    token, tenant, desk = service.token("blocked"), service.parts.tenants["spijkenisse"], make_administer(service.parts)
     account = service.run(desk.open(tenant, (Identifier("local", "blocked"),), "Jansen", STAFF))
     service.run(desk.block(tenant, account.id, STAFF))
     assert problem(posted(service, token=token)) == (403, "account-blocked")
