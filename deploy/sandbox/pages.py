@@ -6,6 +6,7 @@ no leave to ask. Beside that it passes on what is the sandbox's own: who lives h
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,15 +75,20 @@ class Pages:
         url = f"{self._running.url}{request.rel_url}"
         body = await request.read()
         no_limit = aiohttp.ClientTimeout(total=None)
-        async with self._running.http.request(
-            request.method, url, data=body or None, headers=headers, timeout=no_limit
-        ) as answer:
-            back = {name: answer.headers[name] for name in _SENT_BACK if name in answer.headers}
-            response = web.StreamResponse(status=answer.status, headers=back)
-            await response.prepare(request)
-            async for part in answer.content.iter_any():
-                await response.write(part)
-            return response
+        response: web.StreamResponse = web.json_response({}, status=502)
+        try:
+            async with self._running.http.request(
+                request.method, url, data=body or None, headers=headers, timeout=no_limit
+            ) as answer:
+                back = {name: answer.headers[name] for name in _SENT_BACK if name in answer.headers}
+                response = web.StreamResponse(status=answer.status, headers=back)
+                await response.prepare(request)
+                async for part in answer.content.iter_any():
+                    await response.write(part)
+        except (aiohttp.ClientError, ConnectionError):
+            if response.prepared and request.transport is not None:
+                request.transport.abort()  # cut off where the gateway's answer was
+        return response
 
     async def _queues(self, _: web.Request) -> web.Response:
         async with self._running.http.get(f"{self._running.url}/metrics") as answer:
@@ -130,10 +136,8 @@ class Pages:
 
     async def _worker(self, request: web.Request) -> web.Response:
         worker = self._running.worker
-        if (await request.json())["running"]:
-            await worker.start()
-        else:
-            await worker.kill()
+        starts = (await request.json())["running"]
+        await asyncio.shield(worker.start() if starts else worker.kill())  # a browser that leaves does not cut it short
         return web.json_response({"running": worker.running})
 
 
@@ -158,7 +162,9 @@ async def _own_origin_only(
 async def pages(running: Running, on_call: OnCall, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Serve the page; its address. Raises NotStarted where the sandbox may not run."""
     refuse_production({}, host)
-    runner = web.AppRunner(Pages(running, on_call).app(), access_log=None, shutdown_timeout=1.0)
+    app = Pages(running, on_call).app()
+    # cancelled with its browser, an event stream is given up at the gateway as well: a patient may have eight
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.parts.chromium import accessibility_faults
 
@@ -56,12 +57,20 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert failed == []
 
 
-def write(page: Page, example: str) -> None:
-    """Send one of the page's own examples, agreeing to the terms first where the hospital asks."""
+def agree(page: Page) -> None:
+    """To the terms, where the hospital asks."""
+    expect(page.locator("#portal")).to_have_attribute("aria-busy", "false")
     if page.locator("#terms").is_visible():
         page.click("#accept-terms")
         expect(page.locator("#terms")).to_be_hidden()
+
+
+def write(page: Page, example: str, subject: str = "") -> None:
+    """Send one of the page's own examples, agreeing to the terms first where the hospital asks."""
+    agree(page)
     page.click(f"[data-example={example}]")
+    if subject:
+        page.fill("#subject", subject)
     page.click("#compose [type=submit]")
 
 
@@ -114,12 +123,56 @@ def test_a_killed_worker_loses_nothing(page: Page) -> None:
     """Twenty messages while the worker is dead wait in the queue, and are all filed by the next one."""
     page.click("#worker")
     expect(page.locator("#worker-state")).to_contain_text("weg")
+    agree(page)
     page.click("#many")
     expect(page.locator("#ledger-line")).to_contain_text("20 aangenomen = 0 in het dossier + 20 onderweg")
     expect(page.locator("#steps li").first).to_contain_text("20")
     shot(page, "worker-killed")
     page.click("#worker")
     expect(page.locator("#ledger-line")).to_contain_text("20 aangenomen = 20 in het dossier + 0 onderweg")
+
+
+def test_a_stream_that_breaks_comes_back_and_tells_what_was_missed(page: Page) -> None:
+    """What is filed while the stream is broken shows once it is back, after the last event and by another ticket."""
+    streams: list[str] = []
+    is_broken = True
+
+    def break_off(route: Route) -> None:
+        streams.append(route.request.url)
+        told = "id: start\nevent: ready\ndata: {}\n\n" if len(streams) == 1 else ""
+        if is_broken:
+            route.fulfill(content_type="text/event-stream", body=told)
+        else:
+            route.continue_()
+
+    page.route("**/v1/events?*", break_off)
+    page.reload()
+    page.check("[name=mode][value=down]")
+    write(page, "ordinary", "Terwijl de verbinding weg is")
+    steps = page.locator("#threads article").first.locator(".steps .done")
+    expect(steps).to_have_count(2)
+    page.check("[name=mode][value=normal]")
+    expect(page.locator("#documents")).to_contain_text("Terwijl de verbinding weg is")
+    expect(steps).to_have_count(2)
+    is_broken = False
+    expect(steps).to_have_count(3)
+    assert streams[-1].endswith("last_event_id=start")
+    assert len(streams) == len(set(streams)) > 1
+
+
+def test_the_portal_asks_for_nothing_while_nothing_happens(page: Page) -> None:
+    """No polling: while the queues are looked at twice, the patient's pane sends no request."""
+    expect(page.locator("#live")).to_have_text("Wordt bijgewerkt zodra er iets gebeurt.")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    for _ in range(20):
+        asked.clear()
+        for _ in range(2):
+            with page.expect_response("**/queues"):
+                pass
+        if not (portal := [path for path in asked if path.startswith("/v1/")]):
+            return
+    pytest.fail(f"it went on asking: {portal}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

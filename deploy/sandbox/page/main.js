@@ -1,9 +1,11 @@
-// Puts the three parts together and keeps them true once a second.
+// Puts the three parts together. The portal is told by the service; inbox and queues are looked at once a second.
 
 import { find } from "./elements.js";
+import { showThreads } from "./conversation.js";
 import { openInbox, showInbox } from "./inbox.js";
-import { countCharacters, follow, openPortal, showThreads } from "./portal.js";
+import { countCharacters, openPortal } from "./portal.js";
 import { openQueues, showLedger, showQueues } from "./queues.js";
+import { openSent } from "./sent.js";
 import { speak } from "./words.js";
 
 const preferred = localStorage.getItem("language") ?? (navigator.language.startsWith("nl") ? "nl" : "en");
@@ -13,19 +15,20 @@ find("page-language").addEventListener("change", async () => {
   localStorage.setItem("language", find("page-language").value);
   speak(find("page-language").value);
   countCharacters();
-  await refresh();
+  await Promise.allSettled([showThreads(), look()]);
 });
 
-async function refresh() {
-  await Promise.allSettled([showThreads(), follow(), showInbox(), showQueues()]);
+async function look() {
+  await Promise.allSettled([showInbox(), showQueues()]);
   showLedger();
 }
 
 async function keepTrue() {
-  await refresh();
+  await look();
   setTimeout(keepTrue, 1000);
 }
 
+openSent(showThreads);
 openInbox();
 openQueues();
 await openPortal();

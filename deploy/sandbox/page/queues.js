@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { element, find, show } from "./elements.js";
-import { counts } from "./portal.js";
+import { counts } from "./sent.js";
 import { pageLanguage, say } from "./words.js";
 
 const STEPS = ["persist", "file", "escalate", "notify", "park"];
