@@ -7,6 +7,7 @@ GET  /inbox                                                    what a clinician 
 POST /mode {"mode": "down"}                                    how it answers, see MODES
 POST /slow {"patient": "1234"}                                 from now on it takes its time over this patient alone
 POST /reply {"document": "…", "text": "…", "to": "host:port"}  a clinician answers a message
+POST /read {"document": "…", "to": "host:port"}                a clinician opened it: the sender is told by MDM^T04
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +39,10 @@ INTERNAL_ERROR = "ERR|||207^Application internal error^HL70357|E\r"
 
 @dataclass(slots=True)
 class Filed:
-    """A document as a clinician sees it, and how often it came under its number (TXA-12, of a result OBR-3)."""
+    """A document as a clinician sees it, and how often it came under its number (TXA-12, of a result OBR-3).
+
+    `read`: a clinician opened it; `receipt` is then what the sender acknowledged, empty until it did.
+    """
 
     document: str
     parent: str
@@ -56,6 +60,8 @@ class Filed:
     corrected: int = 0
     replaced_by: str = ""
     withdrawn: bool = False
+    read: bool = False
+    receipt: str = ""
     control_ids: list[str] = field(default_factory=list)
 
     @property
@@ -79,7 +85,7 @@ class SandboxEpd:
         self._server: asyncio.Server | None = None
         self._talks: dict[asyncio.Task[None], Any] = {}
         self._news = asyncio.Condition()
-        self._replies = 0
+        self._told = 0
 
     async def start(self, port: int = 0) -> None:
         """Listen on `port`; 0 takes a free one and keeps it for later."""
@@ -134,21 +140,42 @@ class SandboxEpd:
 
     async def reply(self, document: str, text: str, host: str, port: int) -> str:
         """A clinician answers a document, by MDM^T02 to a listener; returns the acknowledgement."""
-        filed = self.inbox[document]
-        self._replies += 1
-        moment = datetime.now(UTC)
-        now, number = moment.strftime("%Y%m%d%H%M%S+0000"), f"R{moment:%y%m%d%H%M%S}-{self._replies}"
+        now, number = self._moment()
         said = text
         for sign, escaped in (("\\", "E"), ("|", "F"), ("^", "S"), ("~", "R"), ("&", "T")):
             said = said.replace(sign, f"\\{escaped}\\")
+        about = (
+            f"TXA|1|PN|TX|{now}|||||D1^Dokter^A|||{number}^EPD|{document}||||AU",
+            f"OBX|1|TX|BODY^Bericht^L||{'~'.join(said.splitlines())}||||||F",
+        )
+        return await self._tell("T02^MDM_T02", now, number, self.inbox[document], about, host, port)
+
+    async def read(self, document: str, host: str, port: int) -> str:
+        """A clinician opened a document: MDM^T04 with AU in TXA-17 to a listener; returns the acknowledgement."""
+        filed = self.inbox[document]
+        filed.read = True
+        now, number = self._moment()
+        about = (f"TXA|1|PN|TX|{now}||||||||{document}|||||AU||AV",)
+        answer = await self._tell("T04^MDM_T01", now, number, filed, about, host, port)
+        filed.receipt = answer.partition("MSA|")[2][:2]
+        return answer
+
+    def _moment(self) -> tuple[str, str]:
+        """Now, and a number for a message of this moment."""
+        self._told += 1
+        moment = datetime.now(UTC)
+        return moment.strftime("%Y%m%d%H%M%S+0000"), f"R{moment:%y%m%d%H%M%S}-{self._told}"
+
+    async def _tell(
+        self, event: str, now: str, number: str, filed: Filed, about: Sequence[str], host: str, port: int
+    ) -> str:
         message = "\r".join(
             (
-                f"MSH|^~\\&|EPD|SMC|MESSAGING||{now}||MDM^T02^MDM_T02|{number}|P|2.5||||||UNICODE UTF-8",
-                f"EVN|T02|{now}",
+                f"MSH|^~\\&|EPD|{filed.hospital}|MESSAGING||{now}||MDM^{event}|{number}|P|2.5||||||UNICODE UTF-8",
+                f"EVN|{event[:3]}|{now}",
                 f"PID|||{'~'.join(filed.patient_ids)}||{filed.patient_name}",
                 "PV1||O",
-                f"TXA|1|PN|TX|{now}|||||D1^Dokter^A|||{number}^EPD|{document}||||AU",
-                f"OBX|1|TX|BODY^Bericht^L||{'~'.join(said.splitlines())}||||||F",
+                *about,
                 "",
             )
         )
@@ -266,17 +293,23 @@ def control_app(epd: SandboxEpd) -> web.Application:
         epd.slow_patients.add(str((await request.json())["patient"]))
         return web.json_response({"slow": sorted(epd.slow_patients)})
 
-    async def reply(request: web.Request) -> web.Response:
+    async def tell(request: web.Request) -> web.Response:
+        """That a clinician answered, where there is a text, or read."""
         asked = await request.json()
         host, _, port = asked["to"].rpartition(":")
-        if asked["document"] not in epd.inbox:
+        document, to = asked["document"], (host, int(port))
+        if document not in epd.inbox:
             return web.json_response({"documents": list(epd.inbox)}, status=404)
-        return web.json_response({"answer": await epd.reply(asked["document"], asked["text"], host, int(port))})
+        is_reply = request.path == "/reply"
+        try:
+            answer = await (epd.reply(document, asked["text"], *to) if is_reply else epd.read(document, *to))
+        except OSError as problem:
+            return web.json_response({"answer": "", "problem": str(problem)}, status=502)
+        return web.json_response({"answer": answer})
 
     app = web.Application()
-    app.add_routes(
-        [web.get("/inbox", inbox), web.post("/mode", mode), web.post("/slow", slow), web.post("/reply", reply)]
-    )
+    app.add_routes([web.get("/inbox", inbox), web.post("/mode", mode), web.post("/slow", slow)])
+    app.add_routes([web.post("/reply", tell), web.post("/read", tell)])
     return app
 
 

@@ -50,6 +50,7 @@ class Pages:
         app.router.add_get("/epd/inbox", self._inbox)
         app.router.add_post("/epd/mode", self._mode)
         app.router.add_post("/epd/answer", self._answer)
+        app.router.add_post("/epd/read", self._read)
         app.router.add_post("/worker", self._worker)
         app.router.add_route("*", "/v1/{rest:.*}", self._public_api)
         return app
@@ -124,10 +125,14 @@ class Pages:
         return await self._of_epd("POST", "mode", await request.json())
 
     async def _answer(self, request: web.Request) -> web.Response:
-        asked = await request.json()
+        return await self._to_listener("reply", await request.json())
+
+    async def _read(self, request: web.Request) -> web.Response:
+        return await self._to_listener("read", await request.json())
+
+    async def _to_listener(self, what: str, asked: dict[str, Any]) -> web.Response:
         hospital = {"SMC": "spijkenisse", "SEIN": "sein"}[asked["hospital"]]
-        reply = {"document": asked["document"], "text": asked["text"], "to": self._running.listeners[hospital]}
-        return await self._of_epd("POST", "reply", reply)
+        return await self._of_epd("POST", what, {**asked, "to": self._running.listeners[hospital]})
 
     async def _of_epd(self, method: str, path: str, body: Any) -> web.Response:
         url = f"{self._running.epd.control}/{path}"

@@ -35,7 +35,11 @@ client = {{ urgent_per_minute = 5000 }}
 [epd.listener]
 listen = "127.0.0.1:{port}"
 """
-"""What a tenant's file says more in the sandbox: room to press buttons, and where the sandbox EPD sends its replies."""
+"""What a tenant's file says more in the sandbox: room to press buttons, and where the sandbox EPD reports."""
+_READ = '[epd]\nread = ["AU"]\n'
+"""The code with which the sandbox EPD says that a clinician has read a message."""
+_SHOWN = "\n[receipts]\nof_care_team = true\n"
+"""Patients see what the care team has read, also where the shipped file leaves it out."""
 
 
 class NotStarted(Exception):
@@ -193,8 +197,9 @@ def hospitals(folder: Path) -> dict[str, str]:
     tenants.mkdir(exist_ok=True)
     for tenant in TENANTS:
         port = free_port()
-        shipped = (ROOT / "deploy" / "tenants" / f"{tenant}.toml").read_text("utf-8")
-        (tenants / f"{tenant}.toml").write_text(shipped + _HERE_ONLY.format(port=port), "utf-8")
+        shipped = (ROOT / "deploy" / "tenants" / f"{tenant}.toml").read_text("utf-8").replace("[epd]\n", _READ, 1)
+        shown = "" if "[receipts]" in shipped else _SHOWN
+        (tenants / f"{tenant}.toml").write_text(shipped + _HERE_ONLY.format(port=port) + shown, "utf-8")
         listeners[tenant] = f"127.0.0.1:{port}"
     return listeners
 

@@ -81,12 +81,14 @@ def shot(page: Page, name: str) -> None:
 
 
 def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
-    """The writer sees the 112 notice; the clinician sees it is urgent, answers, and the patient reads the answer."""
+    """The writer sees the 112 notice; the clinician sees it is urgent; the patient sees that it was read, and the answer."""
     write(page, "urgent")
     expect(page.locator("#answer .emergency")).to_contain_text("bel nu 112")
-    expect(page.locator("#threads article").first.locator(".steps .done")).to_have_count(3)
+    steps = page.locator("#threads article").first.locator(".steps .done")
+    expect(steps).to_have_count(3)
     page.locator("#documents button").first.click()
     expect(page.locator("#document .emergency")).to_contain_text("SPOED")
+    expect(steps.last).to_have_text("gelezen door de behandelaar")
     page.fill("#reply-text", "Belt u 112? Wij zijn gewaarschuwd.")
     page.click("#reply [type=submit]")
     expect(page.locator("#threads .theirs").first).to_contain_text("Wij zijn gewaarschuwd")

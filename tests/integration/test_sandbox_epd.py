@@ -81,6 +81,30 @@ async def test_a_clinician_answers_a_message(service: Service) -> None:
             assert answer.status == 404
 
 
+async def test_a_clinician_reads_a_message(service: Service) -> None:
+    """POST /read sends an MDM^T04 about the message with the status that was agreed; not taken, it goes again."""
+    got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def listener(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.set_result((await reader.readuntil(b"\x1c\r"))[1:-2])
+        writer.write(ack("R1"))
+        await reader.read()
+
+    async with hospital(service) as at, control_of(at.epd) as (http, url):
+        message = await at.filed()
+        async with raw_peer(listener) as port:
+            nobody = {"document": message.id, "to": "127.0.0.1:1"}
+            async with http.post(f"{url}/read", json=nobody) as answer:
+                assert answer.status == 502
+            assert (at.epd.inbox[message.id].read, at.epd.inbox[message.id].receipt) == (True, "")
+            async with http.post(f"{url}/read", json={**nobody, "to": f"127.0.0.1:{port}"}) as answer:
+                assert "MSA|AA|R1" in (await answer.json())["answer"]
+        receipt = hl7.parse((await got).decode())
+        assert str(receipt.segment("MSH")[9]) == "MDM^T04^MDM_T01"
+        assert [str(receipt.segment("TXA")[place]) for place in (12, 17)] == [message.id, "AU"]
+        assert at.epd.inbox[message.id].receipt == "AA"
+
+
 async def test_the_control_surface_tells_what_became_of_documents(service: Service) -> None:
     """The inbox over HTTP shows a withdrawn document as such, and /slow names the patients."""
     async with hospital(service) as at, control_of(at.epd) as (http, url):

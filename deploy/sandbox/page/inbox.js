@@ -4,8 +4,10 @@ import { ask } from "./api.js";
 import { element, find, show } from "./elements.js";
 import { pageLanguage, say } from "./words.js";
 
-const read = new Set();
+const UNSENT = ["", "AR"];
+const opened = new Set();
 let documents = [];
+let telling = false;
 let open = null;
 
 export function openInbox() {
@@ -16,14 +18,27 @@ export async function showInbox() {
   const { ok, said } = await ask("/epd/inbox");
   if (!ok) return;
   documents = said.documents.toReversed();
-  const key = [pageLanguage(), open, documents.map((d) => [d.document, d.count, d.withdrawn, d.corrected, read.has(d.document)])];
+  const key = [pageLanguage(), open, documents.map((d) => [d.document, d.count, d.withdrawn, d.corrected, isRead(d)])];
   show(find("documents"), key, () => documents.length ? documents.map(row) : [element("p", { class: "quiet" }, say("inbox_empty"))]);
   const radio = document.querySelector(`[name=mode][value=${said.mode}]`);
   if (radio) radio.checked = true;
+  tellWhatWasRead();
+}
+
+const isRead = ({ document, read }) => read || opened.has(document);
+
+// Each receipt until the service has it: an EPD sends again what nobody acknowledged.
+async function tellWhatWasRead() {
+  if (telling) return;
+  telling = true;
+  for (const { document, hospital } of documents.filter((each) => isRead(each) && UNSENT.includes(each.receipt))) {
+    await ask("/epd/read", { method: "POST", body: { document, hospital } }).catch(() => null);
+  }
+  telling = false;
 }
 
 function row(document) {
-  const button = element("button", { type: "button", class: read.has(document.document) ? "" : "unread" },
+  const button = element("button", { type: "button", class: isRead(document) ? "" : "unread" },
     element("span", {}, ...badges(document), subject(document)),
     element("span", { class: "quiet" }, `${document.patient_name} · ${team(document)}`, document.count > 1 ? ` · ${say("times", document.count)}` : ""));
   button.setAttribute("aria-current", document.document === open);
@@ -43,7 +58,7 @@ const badges = (document) => [
 
 function choose(id) {
   open = id;
-  read.add(id);
+  opened.add(id);
   const chosen = documents.find((document) => document.document === id);
   const paragraphs = chosen.lines
     .filter(([code]) => !["SUBJECT", "BODY"].includes(code))
