@@ -81,7 +81,7 @@ def shot(page: Page, name: str) -> None:
 
 
 def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
-    """The writer sees the 112 notice; the clinician sees it is urgent; the patient sees that it was read, and the answer."""
+    """The writer sees the 112 notice, the clinician the urgency; the writer sees that it was read, and the answer."""
     write(page, "urgent")
     expect(page.locator("#answer .emergency")).to_contain_text("bel nu 112")
     steps = page.locator("#threads article").first.locator(".steps .done")
