@@ -26,6 +26,7 @@ PARTS = (
     (str(ROOT / "tests/parts/npm/node_modules/node-hl7-server"), "npm ci --ignore-scripts --prefix tests/parts/npm"),
     (str(ROOT / "tests/parts/npm/node_modules/dclint"), "npm ci --ignore-scripts --prefix tests/parts/npm"),
     ("/usr/bin/chromium", "apt-get install chromium"),
+    ("/usr/bin/curl", "apt-get install curl"),
     ("/usr/bin/promtool", "apt-get install --no-install-recommends prometheus"),
     (str(_BIN / "nx-27017"), "deploy/test makes it; remove .venv and run it again"),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
+import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -55,7 +57,7 @@ async def main(once: bool, folder: Path, demonstrate: bool, port: int) -> int:
             right = await _demonstrate(running, on_call, console) if demonstrate else True
             if not once:
                 async with pages(running, on_call, free_port(port and port + 1)) as address:
-                    _show_how_to_go_on(running, console)
+                    await _show_how_to_go_on(running, console)
                     console.print(f"Open the sandbox in a browser: [bold]{address}[/]")
                     sys.stdout.flush()
                     await stop.wait()
@@ -93,23 +95,27 @@ async def _demonstrate(running: Running, on_call: OnCall, console: Console) -> b
     return right
 
 
-def _show_how_to_go_on(running: Running, console: Console) -> None:
-    token = Patient(running, "spijkenisse", "1234", "Jansen").token
-    console.print("\nServing until Ctrl-C. A first message of your own:\n", style="bold")
+async def _show_how_to_go_on(running: Running, console: Console) -> None:
+    """Commands to paste as they stand, in order, into another shell."""
+    patient = Patient(running, "spijkenisse", "1234", "A. Jansen")
+    terms = json.dumps({"version": (await patient.send("GET", "/v1/terms", {}))["version"], "language": "nl"})
+    message = json.dumps({"subject": "Vraag", "body": "Mag ik sporten met deze pleister?", "language": "nl"})
+    as_patient = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
+    console.print("\nServing until Ctrl-C. As a patient, accept the terms and send a first message:\n", style="bold")
     sys.stdout.write(
-        f"curl -s {running.url}/v1/messages \\\n"
-        f"  -H 'Authorization: Bearer {token}' \\\n"
-        "  -H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1' \\\n"
-        """  -d '{"subject": "Vraag", "body": "Mag ik sporten met deze pleister?", "language": "nl"}'\n\n"""
+        f"TOKEN={patient.token}\n\n"
+        f"curl -sw '\\n' {running.url}/v1/terms {as_patient} \\\n  -d '{terms}'\n\n"
+        f"curl -sw '\\n' {running.url}/v1/messages {as_patient} \\\n"
+        f"  -H 'Idempotency-Key: mine-1' -d '{message}'\n\n"
     )
-    roles = ", ".join(Role)
-    console.print(f"A token of staff, by role ({roles}):\n", highlight=False)
+    console.print(f"The operations page is {running.url}/ops. It asks for a token of the role ops:\n")
     script = Path(__file__).with_name("issuer.py")
-    sys.stdout.write(f"{sys.executable} {script} {running.folder} spijkenisse on-call\n\n")
-    console.print("Another shell can use the commands, such as `messaging-service queues`, after:\n")
-    sys.stdout.write(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"\n")
+    sys.stdout.write(f"{shlex.join([sys.executable, str(script), str(running.folder), 'spijkenisse', 'ops'])}\n\n")
+    console.print(f"(Other roles: {', '.join(role for role in Role if role is not Role.OPS)}.)\n", highlight=False)
+    console.print("The commands, such as `messaging-service queues`, work in a shell after:\n")
+    sys.stdout.write(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
     for name, value in running.environment.items():
-        sys.stdout.write(f"export {name}='{value}'\n")
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     sys.stdout.write("\n")
     sys.stdout.flush()
 

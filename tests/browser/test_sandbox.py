@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What deploy/up prints, of a sandbox with nothing in it yet."""
     folder = tmp_path_factory.mktemp("sandbox")
     command = [sys.executable, str(UP), "--folder", str(folder), "--no-demonstration", "--port", "0"]
@@ -33,12 +34,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shown = ""
         for line in up.stdout:
             shown += line
-            if found := re.search(r"in a browser: (http://\S+)", line):
-                yield found[1]
+            if "in a browser: " in line:
+                yield shown
                 break
         else:
             pytest.fail(shown)
         up.terminate()
+
+
+@pytest.fixture(scope="module")
+def address(printed: str) -> str:
+    """Of the page."""
+    return printed.rpartition("in a browser: ")[2].strip()
 
 
 @pytest.fixture
@@ -78,6 +85,19 @@ def shot(page: Page, name: str) -> None:
     """Keep what the page shows as output of the tests."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"sandbox-{name}.png", full_page=True)
+
+
+def test_what_deploy_up_prints_works_as_it_stands(printed: str) -> None:
+    """Pasted in order into a new shell: the terms are accepted, a first message is, and staff have a token."""
+    commands = [block for block in printed.split("\n\n") if re.match(r"TOKEN=|curl |/|export ", block)]
+    script = "\n".join([*commands, "command -v messaging-service", "echo $MESSAGING_STORE"])
+    done = subprocess.run(["bash", "-e"], input=script, capture_output=True, text=True, timeout=60, check=True)
+    terms, accepted, token, program, store = done.stdout.splitlines()
+    assert json.loads(terms)["to_accept"] is False
+    assert json.loads(accepted)["status"] == "accepted"
+    assert token.count(".") == 2
+    assert Path(program).parent == Path(sys.executable).parent
+    assert store.startswith("sqlite:")
 
 
 def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
