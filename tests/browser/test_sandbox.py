@@ -106,7 +106,7 @@ def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
     expect(page.locator("#answer .emergency")).to_contain_text("bel nu 112")
     steps = page.locator("#threads article").first.locator(".steps .done")
     expect(steps).to_have_count(3)
-    page.locator("#documents button").first.click()
+    page.locator("#documents button", has_text="SPOED").first.click()
     expect(page.locator("#document .emergency")).to_contain_text("SPOED")
     expect(steps.last).to_have_text("gelezen door de behandelaar")
     page.fill("#reply-text", "Belt u 112? Wij zijn gewaarschuwd.")
