@@ -35,7 +35,14 @@ from messaging_service.bootstrap.conversing import (
     make_submit,
 )
 from messaging_service.bootstrap.keeping import make_break_glass, make_read_access_log
-from messaging_service.bootstrap.operating import make_ages, make_journey, make_mend, make_overview, make_samples
+from messaging_service.bootstrap.operating import (
+    make_ages,
+    make_behind,
+    make_journey,
+    make_mend,
+    make_overview,
+    make_samples,
+)
 from messaging_service.bootstrap.telling import (
     make_allowances,
     make_email_notices,
@@ -135,7 +142,11 @@ def _context(parts: Parts, journal: Journal, logins: Logins, screener: Screener)
         export=make_export(parts, reader),
         pdf=PdfExport(),
         operations=Operations(
-            Recent(make_overview(parts), parts.clock), make_samples(parts), make_journey(parts), make_mend(parts)
+            Recent(make_overview(parts), parts.clock),
+            make_samples(parts),
+            make_journey(parts),
+            make_behind(parts),
+            make_mend(parts),
         ),
         follow=make_follow(parts),
         signs=make_signs(parts),

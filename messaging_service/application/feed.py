@@ -71,6 +71,11 @@ class Feed:
         """Whether this event, by its own id, was added before and is not forgotten yet."""
         return await self._store.get(FEED, _id(patient, event)) is not None
 
+    async def held(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """The same for many: those of these (patient, event) that were added and are not forgotten yet."""
+        ids = {_id(patient, event): (patient, event) for patient, event in events}
+        return {ids[id] for id in await self._store.get_many(FEED, list(ids))} if ids else set()
+
     async def after(self, patient: str, number: int, *, limit: int = 100) -> list[FeedEvent]:
         """The events of a patient above `number`, in order."""
         found = await self._store.find(FEED, "of_patient", {"patient": patient}, above=number, limit=limit)

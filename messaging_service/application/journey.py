@@ -7,18 +7,15 @@ from dataclasses import dataclass
 
 from messaging_service.application.changes import Changes
 from messaging_service.application.codec import from_document
-from messaging_service.application.collections import ALARMS, FILINGS, HELD, JOURNAL, PARKED
+from messaging_service.application.collections import ALARMS, HELD, PARKED
 from messaging_service.application.escalate import StoredAlarm
-from messaging_service.application.journal import Outcome
 from messaging_service.application.mend import COMMAND_LINE, Operator
 from messaging_service.application.park import Mending, ParkedMessage
 from messaging_service.application.ports import Access, AccessLog, DocumentStore
 from messaging_service.application.threads import StoredMessage, Threads
 from messaging_service.domain.errors import SettingInvalid
-from messaging_service.domain.filing import Filing, FilingState
-from messaging_service.domain.message import Lane, Step
-
-_PERSIST_PAGES, _PAGE = 4, 50
+from messaging_service.domain.filing import Filing
+from messaging_service.domain.message import Step
 
 
 class JourneyNotFound(SettingInvalid):
@@ -51,19 +48,8 @@ class Journey:
     parked: tuple[ParkedMessage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """A message behind a number: where it stands since when (milliseconds)."""
-
-    message: str
-    lane: str
-    state: str
-    accepted_at: int
-    attempts: int
-
-
 class Journeys:
-    """Reads journeys, each reading written down; and finds the messages behind a number."""
+    """Reads journeys, each reading written down."""
 
     def __init__(self, *, store: DocumentStore, threads: Threads, changes: Changes, access_log: AccessLog) -> None:
         self._store = store
@@ -140,46 +126,6 @@ class Journeys:
         await self._access_log.record(
             Access(journey.tenant, patient, by.by, "read", "journey", journey.message, "operations")
         )
-
-    async def behind(self, tenant: str, lane: Lane, states: Sequence[FilingState], limit: int) -> list[Behind]:
-        """A tenant's messages of a lane whose filing is in one of these states, the oldest first."""
-        found: list[Filing] = []
-        for state in states:
-            asked = {"tenant": tenant, "lane": lane, "state": state}
-            documents = await self._store.find(FILINGS, "by_lane", asked, limit=limit)
-            found += [from_document(document, Filing) for document in documents]
-        found.sort(key=lambda filing: filing.accepted_at)
-        return [Behind(f.id, f.lane, f.state, f.accepted_at, len(f.attempts)) for f in found[:limit]]
-
-    async def unpersisted(self, tenant: str, lane: Lane, limit: int) -> list[Behind]:
-        """A tenant's messages of a lane that were accepted lately and are not stored, the newest first."""
-        found: list[Behind] = []
-        below = None
-        for _ in range(_PERSIST_PAGES):
-            batches = await self._store.find(
-                JOURNAL, "by_state", {"state": "open"}, below=below, descending=True, limit=_PAGE
-            )
-            entries = [
-                entry
-                for batch in batches
-                for entry in batch["entries"]
-                if (entry.get("tenant"), entry["lane"]) == (tenant, lane) and entry["outcome"] != Outcome.FAILED
-            ]
-            gone = await self._gone([entry["message"] for entry in entries])
-            found += [
-                Behind(e["message"], e["lane"], "accepted", e["at"], 0) for e in entries if e["message"] not in gone
-            ]
-            if len(batches) < _PAGE or len(found) >= limit:
-                break
-            below = batches[-1]["order"]
-        return found[:limit]
-
-    async def _gone(self, messages: Sequence[str]) -> set[str]:
-        """Those that are stored or parked, and so in the persist queue no more."""
-        stored = await self._threads.filings(messages)
-        rest = {f"{message}.{Step.PERSIST}": message for message in messages if message not in stored}
-        parked = await self._store.get_many(PARKED, list(rest))
-        return {*stored, *(rest[id] for id in parked)}
 
 
 def _sendings(filing: Filing) -> Iterator[Moment]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from messaging_service.application.behind import BehindNumbers
+from messaging_service.application.feed import Feed
 from messaging_service.application.journey import Journeys
 from messaging_service.application.ledger import Ledger
 from messaging_service.application.mend import Mend
@@ -14,6 +16,7 @@ from messaging_service.application.reconcile import Reconcile
 from messaging_service.application.restored import Restored
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.samples import Sampler, Samples
+from messaging_service.application.untold import Untold
 from messaging_service.application.watch_ledger import WatchLedger
 from messaging_service.bootstrap.parts import Parts
 
@@ -84,6 +87,14 @@ def make_overview(parts: Parts) -> Overview:
 def make_journey(parts: Parts) -> Journeys:
     """What operations see of one message."""
     return Journeys(store=parts.store, threads=parts.threads, changes=parts.changes, access_log=parts.access_log)
+
+
+def make_behind(parts: Parts) -> BehindNumbers:
+    """What finds the messages behind a number."""
+    untold = Untold(
+        store=parts.store, threads=parts.threads, patients=parts.patients, feed=Feed(parts.store), clock=parts.clock
+    )
+    return BehindNumbers(store=parts.store, threads=parts.threads, untold=untold, clock=parts.clock)
 
 
 def make_reconcile(parts: Parts) -> Reconcile:

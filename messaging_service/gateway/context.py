@@ -16,6 +16,7 @@ from messaging_service.application.accept_terms import AcceptTerms
 from messaging_service.application.administer import Administer
 from messaging_service.application.alarms import Alarms
 from messaging_service.application.allowances import Allowances
+from messaging_service.application.behind import BehindNumbers
 from messaging_service.application.break_glass import BreakGlass
 from messaging_service.application.callers import Caller, Staff, Writer
 from messaging_service.application.converse import Converse
@@ -59,6 +60,7 @@ class Operations:
     overview: Recent
     samples: Samples
     journeys: Journeys
+    behind: BehindNumbers
     mend: Mend
 
 

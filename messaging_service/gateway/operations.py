@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from messaging_service.application.behind import Asked, Behind, Number
 from messaging_service.application.callers import Staff
-from messaging_service.application.journey import Behind, Journey
+from messaging_service.application.journey import Journey
 from messaging_service.application.mend import Operator
 from messaging_service.application.overview import QueueNow, View
 from messaging_service.application.processes import SeenProcess
 from messaging_service.application.samples import Day
 from messaging_service.application.topology import SHARED_QUEUES, queues_of, step_of
 from messaging_service.domain.errors import ServerFault
-from messaging_service.domain.filing import OPEN_STATES, FilingState
 from messaging_service.domain.message import Lane, Step
 from messaging_service.domain.refusals import Malformed
 from messaging_service.domain.roles import Scope
@@ -31,7 +32,8 @@ STREAM_SECONDS = 55.0
 _STOPPING = web.AppKey("operations_stopping", asyncio.Event)
 _BETWEEN_SECONDS = 2.0
 _SHOWN = 200
-_DELIVERED = "delivered"
+_NARROWED = {"lane": Lane, "step": Step}
+_CURSOR = re.compile(r"[0-9]{15}(\.[!-~]{1,80})?")
 
 
 def add_routes(app: web.Application) -> None:
@@ -94,16 +96,18 @@ async def get_day(request: web.Request) -> web.Response:
 
 
 async def get_messages(request: web.Request) -> web.Response:
-    """The messages behind a number: those of a step and lane, or those delivered and not proved to be filed."""
+    """The messages behind a number; `next` of one answer is `after` of the next request."""
     staff = await require(request, Scope.READ_OPERATIONS)
-    journeys, tenant = request.app[CONTEXT].operations.journeys, staff.tenant.id
-    stage, lane = _one_of(request, "stage", (Step.PERSIST, Step.FILE, _DELIVERED)), Lane(_one_of(request, "lane", Lane))
-    if stage == Step.PERSIST:
-        found = await journeys.unpersisted(tenant, lane, _SHOWN)
-    else:
-        states = OPEN_STATES if stage == Step.FILE else (FilingState.DELIVERED,)
-        found = await journeys.behind(tenant, lane, states, _SHOWN)
-    return answer({"messages": [_behind_json(one) for one in found]})
+    number, after = _one_of(request, "stage", Number), request.query.get("after", "")
+    if after and not _CURSOR.fullmatch(after):
+        raise Malformed("after is the `next` of an earlier answer")
+    lane, step = (_one_of(request, name, kind) if name in request.query else None for name, kind in _NARROWED.items())
+    asked = Asked(Number(number), staff.tenant.id, Lane(lane) if lane else None, Step(step) if step else None, after)
+    found, last = await request.app[CONTEXT].operations.behind(asked, _SHOWN)
+    members: dict[str, Any] = {"messages": [_behind_json(one) for one in found]}
+    if last:
+        members["next"] = last
+    return answer(members)
 
 
 async def get_journey(request: web.Request) -> web.Response:
@@ -212,12 +216,12 @@ def _day_json(day: Day) -> dict[str, Any]:
 
 
 def _behind_json(one: Behind) -> dict[str, Any]:
+    members = {"lane": one.lane, "step": one.step, "about": one.about, "at": instant(one.at) if one.at else ""}
     return {
         "id": one.message,
-        "lane": one.lane,
         "state": one.state,
-        "accepted_at": instant(one.accepted_at),
         "attempts": one.attempts,
+        **{name: value for name, value in members.items() if value},
     }
 
 

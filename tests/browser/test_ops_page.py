@@ -169,6 +169,39 @@ def test_the_epd_goes_down_and_comes_back(page: Page, service: HttpService) -> N
     expect(page.locator("#attention")).not_to_contain_text("The EPD does not answer")
 
 
+def test_from_every_number_to_its_messages(page: Page, service: HttpService) -> None:
+    """By keyboard from each number of the overview to a list that says what it is, and from the list to a journey."""
+    (id,) = waiting(service, 1)
+    give_up(service, id, "AE-209")
+    log_in(page, service)
+    expect(page.locator(".chart").first).to_be_visible()
+    addresses = page.locator("#queues a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    expected = [f"{stage}/{lane}" for stage in ("persist", "file") for lane in ("urgent", "normal")]
+    assert {f"#/messages/{one}" for one in (*expected, "escalate", "notify", "failed/notify")} <= set(addresses)
+    for stage, title in (
+        ("escalate", "What on-call was not told of yet"),
+        ("notify", "What the portal was not told of yet"),
+        ("failed/file.normal", "File into EPD, normal: failed in the last 24 hours"),
+    ):
+        page.locator(f"#queues a[href='#/messages/{stage}']").press("Enter")
+        expect(page.locator("h1")).to_have_text(title)
+        assert accessibility_faults(page) == []
+        if stage != "failed/file.normal":
+            page.locator("main a[href='#/']").press("Enter")
+            expect(page.locator("#queues table")).to_be_visible()
+    page.get_by_role("row", name=id).get_by_role("link").press("Enter")
+    expect(page.locator(".journey")).to_contain_text("AE-209")
+    page.locator("main a[href='#/']").press("Enter")
+    page.locator("#attention a[href='#parked']").press("Enter")
+    expect(page.locator("#parked")).to_be_focused()
+    page.locator("#parked a", has_text="AE-209").press("Enter")
+    page.get_by_role("button", name=f"Close: {id}").press("Enter")
+    page.keyboard.type("Ward called")
+    page.locator("#ask-yes").press("Enter")
+    expect(page.locator("#ask")).to_be_hidden()
+    service.be("normal")
+
+
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
 def test_accessible_to_all(browser: Browser, service: HttpService, size: dict[str, int], scheme: str) -> None:
     """axe-core finds nothing at WCAG 2.2 AA, on a desk and at 360 px, light and dark, Dutch and English; at 360 px

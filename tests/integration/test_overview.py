@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from messaging_service.application.changes import Changes
-from messaging_service.application.journal import Journal, Outcome
 from messaging_service.application.journey import JourneyNotFound, Journeys
 from messaging_service.application.mend import Mend, Operator, ParkedNotFound
 from messaging_service.application.overview import Overview, View
@@ -17,7 +16,6 @@ from messaging_service.application.park import Park
 from messaging_service.application.ports import AccessPoint, Actor, Document
 from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.samples import Samples
-from messaging_service.domain.filing import OPEN_STATES
 from messaging_service.domain.message import Lane
 from tests.integration.test_park import given_up
 from tests.parts.service import Service, enveloped
@@ -89,23 +87,6 @@ async def test_servers_that_are_down(service: Service) -> None:
     view = await overview(service)
     assert view.down == ("broker", "epd")
     assert {queue.depth for queue in view.queues} == {None}
-
-
-async def test_the_messages_behind_a_number(service: Service) -> None:
-    """On the way into the EPD: from the filings; not persisted yet: from the gateways' journal; of one's own alone."""
-    stored = []
-    for number in range(3):
-        stored.append(await service.persisted(patient=str(number)))
-        service.clock.minutes(1)
-    journal = Journal(service.store, service.clock)
-    for message, tenant in ((stored[0].id, "spijkenisse"), ("A" * 26, "spijkenisse"), ("B" * 26, "sein")):
-        journal.settle(journal.next_number(), message, Lane.NORMAL, Outcome.CONFIRMED, tenant)
-    await journal.flush()
-    found = journeys(service)
-    behind = await found.behind("spijkenisse", Lane.NORMAL, OPEN_STATES, 10)
-    assert [one.message for one in behind] == [message.id for message in stored]
-    assert await found.behind("sein", Lane.NORMAL, OPEN_STATES, 10) == []
-    assert [one.message for one in await found.unpersisted("spijkenisse", Lane.NORMAL, 10)] == ["A" * 26]
 
 
 def journeys(service: Service) -> Journeys:

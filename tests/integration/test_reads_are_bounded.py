@@ -15,12 +15,14 @@ from messaging_service.adapters.embedded_queue import EmbeddedBroker
 from messaging_service.adapters.mongodb import MongoDocuments
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.adapters.sqlite_table import Find, Table
+from messaging_service.application.behind import Asked, Number
 from messaging_service.application.collections import ALL
 from messaging_service.application.ports import Collection, Document, DocumentStore
 from messaging_service.application.search import EVERYTHING, Search
 from messaging_service.application.topology import topology
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.tenants import Tenant
+from tests.integration.test_behind import behind_numbers
 from tests.parts.conversation import answered, lead, patient, wrote
 from tests.parts.faulty import FaultyBroker, FaultyStore
 from tests.parts.many import fill
@@ -29,6 +31,8 @@ from tests.parts.service import LADDER_MS, START, MovedClock, Service
 
 FEW, MORE = 40, 1_000
 THREADS, IN_EACH = 6, 4
+MOST_BEHIND = 150
+"""Documents for five of the messages behind a number that operations see."""
 
 
 class CountingStore(FaultyStore):
@@ -80,7 +84,8 @@ async def test_what_is_read_does_not_grow_with_the_tenant(
     place: tuple[CountingStore, str], tenants: dict[str, Tenant], tmp_path: Path
 ) -> None:
     """However many messages others have, every question of the conversation reads the same number of documents, within
-    a bound of its own; and by the store's own explanation each find goes down an index and sorts nothing."""
+    a bound of its own, and a list of operations within theirs; by the store's own explanation each find goes down an
+    index and sorts nothing."""
     store, where = place
     keyring = Keyring.create(tmp_path / "keyring.json", list(tenants))
     broker = FaultyBroker(EmbeddedBroker(tmp_path / "queue.sqlite"))
@@ -99,6 +104,10 @@ async def test_what_is_read_does_not_grow_with_the_tenant(
     among_more = await _counted(store, service, threads[-1], last.id)
     assert among_more == among_few
     assert {ask: read for ask, read in among_more.items() if read > bounds[ask]} == {}
+    for number in Number:
+        store.read = 0
+        await behind_numbers(service)(Asked(number, "spijkenisse"), 5)
+        assert store.read <= MOST_BEHIND, number
     for find in store.finds:
         explain = _explained_by_sqlite if where.endswith(".sqlite") else _explained_by_mongodb
         assert explain(where, *find) == "", find

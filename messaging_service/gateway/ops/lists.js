@@ -8,14 +8,51 @@ import { moment, number, say } from "./words.js";
 
 export const back = () => element("p", {}, element("a", { href: "#/" }, `← ${say("back")}`));
 
-export async function showBehind(main, stage, lane) {
-  const { messages } = await asked(`messages?stage=${stage}&lane=${lane}`);
-  const title = stage === "delivered" ? say("behind_delivered", say("lanes", lane)) : say("behind", say("steps", stage), say("lanes", lane));
-  main.replaceChildren(back(), element("h1", {}, title), element("section", {}, messages.length
-    ? table(title, ["message", "state", "accepted_at", "attempts"].map((word) => say(word)), messages.map((one) =>
-      line("", head(messageLink(one.id)), cell(say("state"), "", say("states", one.state)),
-        cell(say("accepted_at"), "", moment(one.accepted_at)), cell(say("attempts"), "number", number(one.attempts)))))
-    : element("p", { class: "well" }, say("no_messages"))));
+// A number's messages, page by page; below what notify has not done, what the portal did not take.
+export async function showBehind(main, stage, narrowed) {
+  const title = titleOf(stage, narrowed), sections = [await behind(stage, narrowed, title)];
+  if (stage === "notify") sections.push(await behind("webhook", undefined, say("behind_titles", "webhook")));
+  main.replaceChildren(back(), element("h1", {}, title), ...sections);
+}
+
+function titleOf(stage, narrowed) {
+  if (stage === "failed") return say("behind_failed", narrowed.split(".").map((part, at) => say(at ? "lanes" : "steps", part)).join(", "));
+  const titles = say("behind_titles", stage);
+  if (titles !== stage) return narrowed ? `${titles}, ${say("lanes", narrowed)}` : titles;
+  return say("behind", narrowed ? `${say("steps", stage)}, ${say("lanes", narrowed)}` : say("steps", stage));
+}
+
+async function behind(stage, narrowed, title) {
+  const [step, lane] = stage === "failed" ? narrowed.split(".") : [undefined, narrowed];
+  const where = `messages?${new URLSearchParams({ stage, ...(step && { step }), ...(lane && { lane }) })}`;
+  const section = element("section", {}, stage === "webhook" ? element("h2", {}, title) : "");
+  let after = "", shown = 0;
+  async function more() {
+    const { messages, next } = await asked(`${where}${after && `&after=${encodeURIComponent(after)}`}`);
+    const button = section.querySelector("button.more");
+    section.querySelector("p.end")?.remove();
+    button?.remove();
+    shown += messages.length;
+    if (messages.length) section.append(behindTable(stage, title, messages));
+    after = next;
+    if (!next && !shown) section.append(element("p", { class: "well end" }, say("no_messages", stage)));
+    if (next) section.append(element("p", { class: "quiet end" }, shown ? "" : say("none_so_far")), moreButton(more));
+    if (button) (section.querySelector("button.more") ?? [...section.querySelectorAll("a")].at(-1))?.focus();
+  }
+  await more();
+  return section;
+}
+
+const moreButton = (more) => button(say("more"), more, "more");
+
+function behindTable(stage, title, messages) {
+  const about = say("abouts", stage);
+  const at = say("ats", stage) === stage ? say("accepted_at") : say("ats", stage);
+  const heads = [say("message"), say("state"), ...(about === stage ? [] : [about]), at, say("attempts")];
+  return table(title, heads, messages.map((one) =>
+    line("", head(messageLink(one.id)), cell(say("state"), "", say("states", one.state)),
+      ...(about === stage ? [] : [cell(about, "", stage === "failed" ? reasonText(one.about) : one.about ?? "–")]),
+      cell(at, "", one.at ? moment(one.at) : "–"), cell(say("attempts"), "number", number(one.attempts)))));
 }
 
 export async function showParked(main, step, reason) {

@@ -10,6 +10,8 @@ import { language, otherLanguage, say, speak } from "./words.js";
 
 const PLACES = [
   [/^#\/messages\/(persist|file|delivered)\/(urgent|normal)$/, showBehind],
+  [/^#\/messages\/(persist|file|delivered|escalate|notify|webhook|alarms|overdue|lost|late|unproven|unconfirmed)$/, showBehind],
+  [/^#\/messages\/(failed)\/(\w+(?:\.(?:urgent|normal))?)$/, showBehind],
   [/^#\/message\/([0-9A-HJKMNP-TV-Z]{26})$/, showJourney],
   [/^#\/parked\/(\w+)\/(.+)$/, showParked],
 ];
@@ -110,7 +112,11 @@ find("search").addEventListener("submit", (event) => {
   event.preventDefault();
   location.hash = `#/message/${find("search-id").value.trim().toUpperCase()}`;
 });
-addEventListener("hashchange", () => (location.hash === "#main" ? find("main").focus() : place()));
+addEventListener("hashchange", () => {
+  const part = /^#\w+$/.test(location.hash) && find(location.hash.slice(1));
+  if (part) part.focus();
+  else place();
+});
 
 label();
 const [arrived, known] = await Promise.allSettled([arrive(), offered()]);

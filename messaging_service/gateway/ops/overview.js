@@ -15,7 +15,7 @@ const CARDS = [
 export function openOverview(main) {
   main.replaceChildren(element("h1", { class: "visually-hidden" }, say("title")),
     element("div", { class: "cards" }, CARDS.map(([name, kind]) =>
-      element("section", { id: name, class: kind, "aria-labelledby": `${name}-title` },
+      element("section", { id: name, class: kind, tabIndex: -1, "aria-labelledby": `${name}-title` },
         element("h2", { id: `${name}-title` }, say(name)),
         element("div", name === "attention" ? { role: "status" } : {})))));
   render();
@@ -47,18 +47,25 @@ export function stepName(queue) {
   return queue.lane ? `${say("steps", queue.step)}, ${say("lanes", queue.lane)}` : say("steps", queue.step);
 }
 
+const DOWN_LEADS = { epd: "#/messages/file", "on-call": "#/messages/escalate", webhook: "#/messages/webhook" };
+
+// What waits to be parked lies in the broker alone, and a queue is never browsed.
+function behindQueue({ step, lane }) {
+  return step === "park" ? "" : `#/messages/${step}${lane ? `/${lane}` : ""}`;
+}
+
 function attention() {
   const parkedAll = now.parked.reduce((all, { count }) => all + count, 0);
   const idle = now.down.length ? [] : now.queues.filter(({ depth, consumers, queue }) => depth > 0 && !consumers && queue !== "park.dead");
   const found = [
-    ...now.down.map((server) => ["urgent", say("down", server)]),
-    ...(now.alarms.open ? [["urgent", say("alarms_open", now.alarms.open)]] : []),
-    ...(now.ledger && !now.ledger.ok ? [["urgent", say("ledger_amiss")]] : []),
-    ...idle.map((queue) => ["urgent", say("nobody", stepName(queue))]),
-    ...(parkedAll ? [["", say("parked_n", parkedAll)]] : []),
+    ...now.down.map((server) => ["urgent", say("down", server), DOWN_LEADS[server]]),
+    ...(now.alarms.open ? [["urgent", say("alarms_open", now.alarms.open), "#/messages/alarms"]] : []),
+    ...(now.ledger && !now.ledger.ok ? [["urgent", say("ledger_amiss"), "#ledger"]] : []),
+    ...idle.map((queue) => ["urgent", say("nobody", stepName(queue)), behindQueue(queue)]),
+    ...(parkedAll ? [["", say("parked_n", parkedAll), "#parked"]] : []),
   ];
   return [found, () => found.length
-    ? [element("ul", {}, found.map(([kind, text]) => element("li", { class: kind }, text)))]
+    ? [element("ul", {}, found.map(([kind, text, href]) => element("li", { class: kind }, href ? element("a", { href, data: { key: href } }, text) : text)))]
     : [element("p", { class: "well" }, say("all_well"))]];
 }
 
@@ -72,16 +79,21 @@ function queues() {
 
 function queueRow(row, series) {
   const depth = element("strong", {}, row.depth === undefined ? "?" : number(row.depth));
-  const leads = ["persist", "file"].includes(row.step);
-  const name = stepName(row);
+  const name = stepName(row), href = behindQueue(row);
   return line(row.depth ? "waits" : "",
     head(name, row.shared ? element("span", { class: "tag" }, say("everyone")) : ""),
-    cell(say("waiting"), "number", leads
-      ? element("a", { href: `#/messages/${row.step}/${row.lane}`, data: { key: row.queue }, "aria-label": `${name}: ${row.depth ?? "?"} ${say("waiting").toLowerCase()}` }, depth) : depth),
+    cell(say("waiting"), "number", href
+      ? element("a", { href, data: { key: row.queue }, "aria-label": `${name}: ${row.depth ?? "?"} ${say("waiting").toLowerCase()}` }, depth) : depth),
     cell(say("oldest"), "number", row.oldest_seconds === undefined ? "–" : age(row.oldest_seconds)),
     cell(say("in"), "number", number(row.put_a_minute)), cell(say("out"), "number", number(row.done_a_minute)),
-    cell(say("failed"), "number", series ? number(series.failed.reduce((all, one) => all + one, 0)) : "…"),
+    cell(say("failed"), "number", failedLink(row, name, series)),
     cell("", "whole", series ? spark(name, series.depth) : ""));
+}
+
+function failedLink(row, name, series) {
+  if (!series) return "…";
+  const failed = number(series.failed.reduce((all, one) => all + one, 0));
+  return element("a", { href: `#/messages/failed/${row.step}${row.lane ? `.${row.lane}` : ""}`, data: { key: `failed ${row.queue}` }, "aria-label": `${name}: ${failed} ${say("failed").toLowerCase()}` }, failed);
 }
 
 function parked() {
@@ -101,10 +113,12 @@ export function reasonText(reason) {
   return said === reason ? reason : `${said} (${reason})`;
 }
 
+const linked = (href, text) => element("a", { href, data: { key: href } }, text);
+
 function alarms() {
   const { open, oldest } = now.alarms;
   return [[open, oldest, Math.floor(Date.now() / 60_000)], () => open
-    ? [element("p", { class: "amiss" }, say("alarms_open", open)), element("ul", { class: "plain" }, oldest.map((alarm) =>
+    ? [element("p", { class: "amiss" }, linked("#/messages/alarms", say("alarms_open", open))), element("ul", { class: "plain" }, oldest.map((alarm) =>
       element("li", {}, messageLink(alarm.message), " ", element("span", { class: "quiet" }, say("alarm_line", alarm.messages, ago(alarm.raised_at))))))]
     : [element("p", { class: "well" }, say("no_alarms"))]];
 }
@@ -112,7 +126,7 @@ function alarms() {
 function replies() {
   const { passed, oldest } = now.reply_dates;
   return [now.reply_dates, () => passed
-    ? [element("p", {}, say("replies_passed", passed)), element("ul", { class: "plain" }, oldest.map((one) =>
+    ? [element("p", {}, linked("#/messages/overdue", say("replies_passed", passed))), element("ul", { class: "plain" }, oldest.map((one) =>
       element("li", {}, messageLink(one.message), " ", element("span", { class: "quiet" }, `${date(one.reply_by)}, ${one.care_team}`))))]
     : [element("p", { class: "well" }, say("replies_well"))]];
 }
@@ -150,12 +164,17 @@ function epd() {
       : element("p", { class: "amiss" }, say("no_processes"))]];
 }
 
+const LEDGER_LEADS = {
+  waiting: "#/messages/persist", under_way: "#/messages/file", delivered: "#/messages/delivered", parked: "#parked",
+  lost: "#/messages/lost", late: "#/messages/late", unproven: "#/messages/unproven", unconfirmed: "#/messages/unconfirmed",
+};
+
 function ledger() {
   const report = now.ledger;
   if (!report) return [null, () => [element("p", {}, say("no_ledger"))]];
   const found = Object.entries(report.findings).filter(([, ids]) => ids.length);
   return [[report, Math.floor(Date.now() / 60_000)], () => [
     element("p", { class: report.ok ? "well" : "amiss" }, say(report.ok ? "ledger_ok" : "ledger_not_ok", ago(report.at))),
-    element("dl", {}, Object.entries(report.counts).flatMap(([name, count]) => [element("dt", {}, say("counts", name)), element("dd", {}, number(count))])),
+    element("dl", {}, Object.entries(report.counts).flatMap(([name, count]) => [element("dt", {}, say("counts", name)), element("dd", {}, count && name in LEDGER_LEADS ? linked(LEDGER_LEADS[name], number(count)) : number(count))])),
     ...found.flatMap(([name, ids]) => [element("h3", {}, say("counts", name)), element("ul", { class: "plain" }, ids.map((id) => element("li", {}, messageLink(id))))])]];
 }
