@@ -106,7 +106,7 @@ def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
     expect(page.locator("#answer .emergency")).to_contain_text("bel nu 112")
     steps = page.locator("#threads article").first.locator(".steps .done")
     expect(steps).to_have_count(3)
-    page.locator("#documents button", has_text="SPOED").first.click()
+    page.locator("#documents button", has_text="Pijn").first.click()
     expect(page.locator("#document .emergency")).to_contain_text("SPOED")
     expect(steps.last).to_have_text("gelezen door de behandelaar")
     page.fill("#reply-text", "Belt u 112? Wij zijn gewaarschuwd.")
@@ -117,14 +117,24 @@ def test_an_urgent_message_its_notice_and_the_answer(page: Page) -> None:
 
 
 def test_a_refused_message_shows_what_may_not_be_said(page: Page) -> None:
-    """The words that were refused are marked where they stand; the 112 notice is there; nothing reaches the EPD."""
+    """The reason is named and the words marked where they stand; the 112 notice is there; nothing reaches the EPD."""
     write(page, "threat")
+    expect(page.locator("#answer .refused strong")).to_contain_text("want het is intimiderend")
     expect(page.locator("#answer .refused mark")).to_contain_text("Ik weet waar je")
     expect(page.locator("#answer .notice.calm")).to_contain_text("112")
     expect(page.locator("#ledger-line")).to_contain_text("0 aangenomen")
     expect(page.locator("#ledger-line")).to_contain_text("1 geweigerd")
     expect(page.locator("#documents")).not_to_contain_text("Voor de dokter")
     shot(page, "refused")
+
+
+def test_a_rude_emergency_is_not_refused(page: Page) -> None:
+    """It goes on: the writer sees the 112 notice, the clinician the urgency and the caution."""
+    write(page, "caution")
+    expect(page.locator("#answer .emergency")).to_contain_text("bel nu 112")
+    page.locator("#documents button", has_text="LET OP").first.click()
+    expect(page.locator("#document .emergency")).to_contain_text("SPOED")
+    expect(page.locator("#document .refused")).to_contain_text("LET OP")
 
 
 def test_what_waits_while_the_epd_is_down_arrives_when_it_is_back(page: Page) -> None:

@@ -116,7 +116,7 @@ function explained(answer, message) {
     const day = new Date(`${said.reply_by}T12:00`).toLocaleDateString(pageLanguage(), { dateStyle: "full" });
     return [...(said.notice ? [notice(said.notice, "emergency")] : []), element("p", {}, say("reply_by", day))];
   }
-  const parts = said.span ? [element("strong", {}, say("refused")), marked(message[said.span.field], said.span)]
+  const parts = said.span ? [element("strong", {}, say("refused", said.category)), marked(message[said.span.field], said.span)]
     : [element("strong", {}, say("failed")), ` ${said.title}. ${said.detail}`];
   return [element("div", { class: "notice refused" }, ...parts), ...(said.notice ? [notice(said.notice, "calm")] : [])];
 }

@@ -1,5 +1,10 @@
 // What the page says, in Dutch and English.
 
+const CATEGORIES = {
+  obscene: "obsceen", indecent: "onzedelijk", insulting: "beledigend", defamatory: "lasterlijk", intimidating: "intimiderend",
+  threatening: "bedreigend", racist: "racistisch", hateful: "haatdragend", violent: "gewelddadig",
+};
+
 const WORDS = {
   nl: {
     skip: "Naar het portaal",
@@ -26,7 +31,8 @@ const WORDS = {
     live: "Wordt bijgewerkt zodra er iets gebeurt.",
     not_live: "Verbinden…",
     nothing_yet: "Nog geen berichten.",
-    refused: "Niet verstuurd. Dit mag niet in een bericht staan:",
+    refused: (category) => `Niet verstuurd. Dit mag niet in een bericht staan, want het is ${CATEGORIES[category] ?? category}:`,
+    example_caution: "grof én dringend",
     failed: "Niet verstuurd:",
     retry: "Nog eens versturen",
     reply_by: (day) => `Verstuurd. We streven naar een antwoord uiterlijk ${day}; u kunt daar geen rechten aan ontlenen.`,
@@ -98,7 +104,8 @@ const WORDS = {
     live: "Updated as soon as something happens.",
     not_live: "Connecting…",
     nothing_yet: "No messages yet.",
-    refused: "Not sent. This may not be in a message:",
+    refused: (category) => `Not sent. This may not be in a message, since it is ${category}:`,
+    example_caution: "rude and urgent",
     failed: "Not sent:",
     retry: "Send again",
     reply_by: (day) => `Sent. We aim for an answer by ${day}; no rights follow from that.`,
@@ -150,6 +157,7 @@ const WORDS = {
 export const EXAMPLES = {
   ordinary: ["Afspraak", "Kan mijn afspraak van donderdag naar volgende week? Ik werk die ochtend."],
   urgent: ["Pijn", "Sinds een half uur drukkende pijn op de borst die uitstraalt naar mijn linkerarm, ik zweet erg."],
+  caution: ["Kom nu", "Ik heb pijn op de borst en krijg geen lucht. Neem op, of ik maak je af: ik weet waar je woont."],
   threat: ["Voor de dokter", "Ik heb lang gewacht. Ik weet waar je woont en ik maak je af. Bel me terug."],
 };
 
