@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from messaging_service.application.collections import ALARMS, AWAITED, FILINGS, JOURNAL, PARKED, WEBHOOKS
@@ -18,6 +18,7 @@ from messaging_service.domain.filing import OPEN_STATES, FilingState
 from messaging_service.domain.message import Lane, Step
 
 _PERSIST_PAGES, _PAGE = 4, 50
+_AT_ONCE = 200
 _DAY_MS = 86_400_000
 _ANY_STATE = ("parked", "replayed", "closed")
 
@@ -110,6 +111,17 @@ class BehindNumbers:
             case _:
                 return await self._findings(asked)
 
+    async def up_to(self, asked: Asked, most: int) -> list[Behind]:
+        """All of a list, or about the first `most`. Raises StoreDown."""
+        found: list[Behind] = []
+        while len(found) < most:
+            page, after = await self(asked, min(most, _AT_ONCE))
+            found += page
+            if not after:
+                break
+            asked = replace(asked, after=after)
+        return found[:most]
+
     async def _in_states(self, asked: Asked, states: Sequence[FilingState], limit: int) -> Page:
         """The oldest first."""
         finds = [
@@ -158,36 +170,39 @@ class BehindNumbers:
             limit=limit,
             keep=is_asked_for,
         )
-        return [_of_parked(document) for _, document in found], last or ""
+        rows = [_of_parked(document) for _, document in found]
+        filed = {one.message: one.attempts for one in await self._with_filings(rows) if one.step == Step.FILE}
+        return [replace(one, attempts=filed.get(one.message, 0)) for one in rows], last or ""
 
     async def _alarms(self, asked: Asked, limit: int) -> Page:
         """The oldest first, each by the message that raised it."""
         find = Found(ALARMS, "of_tenant", {"tenant": asked.tenant, "state": "open"}, "raised_at")
         found, last = await page_of(self._store, [find], after=_moment(asked.after), limit=limit)
-        raised = {document["messages"][0]: document["raised_at"] for _, document in found}
-        states = await self._threads.filings(list(raised))
         rows = [
-            Behind(id, Lane.URGENT, states[id].state if id in states else "accepted", at) for id, at in raised.items()
+            Behind(document["messages"][0], Lane.URGENT, "accepted", document["raised_at"]) for _, document in found
         ]
-        return rows, _next(last)
+        return await self._with_filings(rows), _next(last)
 
     async def _overdue(self, asked: Asked, limit: int) -> Page:
         """By reply date; the place in the list is the date as a number."""
         find = Found(AWAITED, "by_outcome", {"tenant": asked.tenant, "outcome": Outcome.OVERDUE}, "reply_by")
         after = f"{asked.after[-8:-4]}-{asked.after[-4:-2]}-{asked.after[-2:]}" if asked.after else None
         found, last = await page_of(self._store, [find], after=after, limit=limit)
-        filings = await self._threads.filings([document["id"] for _, document in found])
         rows = [
-            Behind(
-                document["id"],
-                filings[document["id"]].lane if document["id"] in filings else "",
-                filings[document["id"]].state if document["id"] in filings else "",
-                document["passed_at"],
-                about=document["care_team"],
-            )
+            Behind(document["id"], "", "accepted", document["passed_at"], about=document["care_team"])
             for _, document in found
         ]
-        return rows, f"{int(last.replace('-', '')):015}" if last else ""
+        return await self._with_filings(rows), f"{int(last.replace('-', '')):015}" if last else ""
+
+    async def _with_filings(self, rows: Sequence[Behind]) -> list[Behind]:
+        """With lane, state and attempts of each one's filing, where it has one."""
+        filings = await self._threads.filings([one.message for one in rows])
+        return [
+            replace(one, lane=filing.lane, state=filing.state, attempts=len(filing.attempts))
+            if (filing := filings.get(one.message))
+            else one
+            for one in rows
+        ]
 
     async def _findings(self, asked: Asked) -> Page:
         """Of the ledger's last report, which keeps a hundred ids; what is lost belongs to nobody yet."""

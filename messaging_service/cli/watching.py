@@ -1,4 +1,4 @@
-"""queues, ledger, journey and filing: how much waits, whether anything is lost, and what became of a message."""
+"""queues, ledger, journey and filing: how much waits and which messages, whether any is lost, what became of one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from dataclasses import asdict
 import click
 import msgspec
 
+from messaging_service.application.behind import Asked, Behind, Number
 from messaging_service.application.journey import Journey
 from messaging_service.application.ledger import LedgerReport
 from messaging_service.application.ports import Depth
 from messaging_service.bootstrap import Parts
-from messaging_service.bootstrap.operating import make_ages, make_journey, make_ledger
+from messaging_service.bootstrap.operating import make_ages, make_behind, make_journey, make_ledger
 from messaging_service.cli.console import age, as_json, moment, print_json, print_table, with_parts
 from messaging_service.domain.filing import Filing
+from messaging_service.domain.message import Lane, Step
 
 _BETWEEN_LOOKS = 2.0
 
@@ -83,6 +85,37 @@ def declare() -> None:
         return len(parts.queues)
 
     click.echo(f"{with_parts(use)} queues are there")
+
+
+@queues.command("behind")
+@click.argument("number", type=click.Choice([number.value for number in Number]))
+@click.option("--tenant", help="Only this hospital's.")
+@click.option("--lane", type=click.Choice([lane.value for lane in Lane]), help="Only those of this lane.")
+@click.option("--step", type=click.Choice([step.value for step in Step]), help="Of `failed`: only those of this step.")
+@click.option(
+    "--most", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Stop after about so many."
+)
+@as_json
+def behind(number: str, tenant: str | None, lane: str | None, step: str | None, most: int, json_output: bool) -> None:
+    """List the messages behind NUMBER of the operations page: what a step has not done yet, what failed, and so on."""
+
+    async def use(parts: Parts) -> list[tuple[str, Behind]]:
+        lane_asked, step_asked = Lane(lane) if lane else None, Step(step) if step else None
+        found = []
+        for one in [tenant] if tenant else list(parts.tenants):
+            asked = Asked(Number(number), one, lane_asked, step_asked)
+            found += [(one, each) for each in await make_behind(parts).up_to(asked, most)]
+        return found
+
+    found = with_parts(use)
+    if json_output:
+        print_json([{"tenant": one, **asdict(each)} for one, each in found])
+        return
+    columns = ("message", "tenant", "lane", "state", "at", "attempts", "step", "about")
+    rows = [
+        (b.message, one, b.lane, b.state, moment(b.at) if b.at else "", b.attempts, b.step, b.about) for one, b in found
+    ]
+    print_table(columns, rows, "no message is behind this number")
 
 
 @click.command()

@@ -169,6 +169,7 @@ async def test_failed_in_a_day(service: Service) -> None:
         ids.insert(0, message.id)
     await service.mend().close(f"{ids[1]}.file", "called")
     assert await behind(service, Number.FAILED, limit=2, step=Step.FILE, lane=Lane.NORMAL) == ids
+    assert [one.message for one in await behind_numbers(service).up_to(Asked(Number.FAILED, HERE), 2)] == ids[:2]
     assert await behind(service, Number.FAILED, step=Step.FILE, lane=Lane.URGENT) == []
     assert await behind(service, Number.FAILED, step=Step.NOTIFY) == []
     assert await behind(service, Number.FAILED, ELSEWHERE) == []

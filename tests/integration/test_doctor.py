@@ -151,6 +151,10 @@ def test_parked_by_step_age_and_hospital(service: HttpService, environment: dict
         listed = json.loads(command(environment, "parked", "list", "--json", *options).stdout)
         assert (id in [one["id"] for one in listed]) is there, options
     assert json.loads(command(environment, "parked", "show", id, "--json").stdout)["owner"] == "portal-builder"
+    for options, there in ((("--step", "notify"), True), (("--step", "file"), False), (("--tenant", "sein"), False)):
+        behind = json.loads(command(environment, "queues", "behind", "failed", "--json", *options).stdout)
+        assert (id in [f"{one['message']}.{one['step']}" for one in behind]) is there, options
+    assert "gone" in command(environment, "queues", "behind", "failed").stdout
     closed = command(environment, "parked", "close", "--step", "file", "--remark", "called")
     assert closed.stdout == "0 closed\n"
     replayed = command(environment, "parked", "replay", "--step", "notify", "--json")

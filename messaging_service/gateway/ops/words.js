@@ -1,5 +1,8 @@
 // Every word of the page, in Dutch and English.
 
+// Steps whose queue also holds what no list can know of.
+const UNSEEN = new Set(["escalate", "notify"]);
+
 const WORDS = {
   nl: {
     title: "Berichtenverkeer", skip: "Naar de inhoud", search: "Nummer van een bericht", open: "Openen", leave: "Afmelden",
@@ -24,7 +27,7 @@ const WORDS = {
     behind: (step) => `${step}: wat wacht`, behind_failed: (step) => `${step}: mislukt in de laatste 24 uur`,
     behind_titles: { delivered: "Afgeleverd en niet bewezen", escalate: "Wat nog niet aan de dienst is gemeld", notify: "Wat nog niet aan het portaal is gemeld", webhook: "Wat het portaal niet heeft aangenomen", alarms: "Alarmen die niemand heeft bevestigd", overdue: "Antwoordtermijnen die zijn verstreken", lost: "Telling: kwijt", late: "Telling: te laat", unproven: "Telling: niet bewezen", unconfirmed: "Telling: zonder bekend antwoord" },
     abouts: { escalate: "Melding", notify: "Melding", webhook: "Melding", failed: "Reden", overdue: "Behandelteam" }, ats: { webhook: "Volgende poging", failed: "Apart sinds", alarms: "Alarm sinds", overdue: "Verstreken op" },
-    no_messages: (stage) => stage === "failed" ? "De stap heeft in deze tijd geen bericht opgegeven. Wat na een fout alsnog is gelukt, staat in geen lijst; wat nog wordt geprobeerd, staat bij Wachtend met zijn pogingen." : "Hier wacht nu niets.", none_so_far: "Tot hier niets gevonden; er is meer om na te gaan.",
+    no_messages: (stage) => stage === "failed" ? "De stap heeft in deze tijd geen bericht opgegeven. Wat na een fout alsnog is gelukt, staat in geen lijst; wat nog wordt geprobeerd, staat bij Wachtend met zijn pogingen." : UNSEEN.has(stage) ? "Hier wacht geen bericht. Staat er toch een aantal, dan is het een proefalarm of een melding die niets nalaat, zoals gelezen of gewijzigd." : "Hier wacht nu niets.", none_so_far: "Tot hier niets gevonden; er is meer om na te gaan.",
     message: "Bericht", state: "Toestand", accepted_at: "Aangenomen", attempts: "Pogingen",
     states: { accepted: "aangenomen", waiting: "wacht", sending: "wordt verstuurd", unknown: "antwoord onbekend", delivered: "afgeleverd", filed: "in EPD", parked: "apart gezet", closed: "afgehandeld", replayed: "opnieuw gestuurd", held: "vastgehouden voor de dienst", received: "ontvangen", owed: "wordt nog aangeboden", given_up: "opgegeven" },
     journey: (id) => `Bericht ${id}`, thread: "Gesprek", lane: "Baan", care_team: "Behandelteam", routed_by: "Gevonden door", kind: "Soort", kinds: { submission: "van patiënt", reply: "antwoord van behandelaar" },
@@ -61,7 +64,7 @@ const WORDS = {
     behind: (step) => `${step}: what waits`, behind_failed: (step) => `${step}: failed in the last 24 hours`,
     behind_titles: { delivered: "Delivered and not proved", escalate: "What on-call was not told of yet", notify: "What the portal was not told of yet", webhook: "What the portal has not taken", alarms: "Alarms that nobody acknowledged", overdue: "Reply dates that have passed", lost: "Ledger: lost", late: "Ledger: late", unproven: "Ledger: not proved", unconfirmed: "Ledger: no known answer" },
     abouts: { escalate: "Event", notify: "Event", webhook: "Event", failed: "Reason", overdue: "Care team" }, ats: { webhook: "Next try", failed: "Parked since", alarms: "Alarm since", overdue: "Passed on" },
-    no_messages: (stage) => stage === "failed" ? "The step gave up on no message in this time. What failed and then succeeded is in no list; what is still being tried is under Waiting, with its attempts." : "Nothing waits here now.", none_so_far: "Nothing found so far; there is more to look through.",
+    no_messages: (stage) => stage === "failed" ? "The step gave up on no message in this time. What failed and then succeeded is in no list; what is still being tried is under Waiting, with its attempts." : UNSEEN.has(stage) ? "No message waits here. If there is a number all the same, it is a rehearsed alarm, or an event that leaves nothing behind, such as read or changed." : "Nothing waits here now.", none_so_far: "Nothing found so far; there is more to look through.",
     message: "Message", state: "State", accepted_at: "Accepted", attempts: "Attempts",
     states: { accepted: "accepted", waiting: "waiting", sending: "being sent", unknown: "answer unknown", delivered: "delivered", filed: "filed", parked: "parked", closed: "closed", replayed: "replayed", held: "held for on-call", received: "received", owed: "to be posted again", given_up: "given up" },
     journey: (id) => `Message ${id}`, thread: "Thread", lane: "Lane", care_team: "Care team", routed_by: "Routed by", kind: "Kind", kinds: { submission: "from a patient", reply: "clinician's reply" },
