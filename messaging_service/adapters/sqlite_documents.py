@@ -59,7 +59,7 @@ class SqliteDocuments:
         check_collections(collections)
         if self._threads is None:
             self._threads = (
-                SqliteThread(self._path, _write, self._patience),
+                SqliteThread(self._path, _write, self._patience, writes=True),
                 SqliteThread(self._path, _read, self._patience),
             )
         tables = [Table(collection) for collection in collections]
@@ -163,13 +163,12 @@ class SqliteDocuments:
 
 
 def _write(connection: sqlite3.Connection, jobs: Sequence[_Rows | Alone]) -> list[Any]:
-    """All jobs in one transaction; many rows a statement, and again row by row if any is refused."""
-    connection.execute("BEGIN IMMEDIATE")
+    """All jobs in the transaction that was begun; many rows a statement, and again row by row if any is refused."""
+    connection.execute("SAVEPOINT together")
     try:
         outcomes = _written(connection, jobs, together=True)
     except NotAllTaken:
-        connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK TO together")
         outcomes = _written(connection, jobs, together=False)
     connection.execute("COMMIT")
     return outcomes
