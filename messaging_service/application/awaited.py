@@ -34,6 +34,10 @@ class Awaited:
         """An answer to this message of a patient's is awaited from its acceptance on."""
         await self._store.insert(AWAITED, [to_document(self._begun(tenant, message))])
 
+    async def forget(self, id: str) -> None:
+        """None is awaited to a message that was taken back."""
+        await self._store.delete(AWAITED, id)
+
     def _begun(self, tenant: Tenant, message: StoredMessage) -> AwaitedReply:
         received = datetime.fromtimestamp(message.accepted_at / 1000, UTC)
         by, working = date.fromisoformat(message.reply_by), self._calendars[tenant.id].is_working_day

@@ -124,7 +124,6 @@ class File:
         now = self._clock()
         self._require_sendable(line, filing, now)
         frame = line.template.render(await self._compose(line.tenant, message, change, filing.control_id, now))
-        await self._access_log.record(_access(message))
         sending, silences = filing, line.silences
 
         async def write_down() -> None:
@@ -132,7 +131,10 @@ class File:
             nonlocal sending
             if line.silences > silences:
                 line.require_heard()
-            sending = await self._change(sending.sending(self._clock()))
+            if sending is filing:
+                sending = await self._begin_sending(filing, message)
+            else:
+                sending = await self._change(sending.sending(self._clock()))
 
         try:
             acknowledgement = await self._exchange(line, filing.control_id, frame, message, write_down)
@@ -146,6 +148,20 @@ class File:
             raise await self._unanswered(line, sending, attempt, Unanswered.GARBLED) from problem
         line.silences = 0
         return await self._record(line, sending, acknowledgement, attempt)
+
+    async def _begin_sending(self, filing: Filing, message: StoredMessage) -> Filing:
+        """That it is read and that it is sent are written together; both are durable before the first byte."""
+        sending, recorded = await asyncio.gather(
+            self._change(filing.sending(self._clock())),
+            self._access_log.record(_access(message)),
+            return_exceptions=True,
+        )
+        if isinstance(sending, BaseException):
+            raise sending
+        if isinstance(recorded, BaseException):
+            await self._change(sending.unsent(filing))
+            raise recorded
+        return sending
 
     def _require_sendable(self, line: EpdLine, filing: Filing, now: int) -> None:
         """A message that another worker is sending waits; one whose worker died on it is of unknown outcome."""

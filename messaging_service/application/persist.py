@@ -97,13 +97,18 @@ class Persist:
             stored = await self._threads.add(thread, message)
         except Conflict as problem:
             raise MessageFault("conflict") from problem
-        if not await self._patients.is_kept(stored.patient):
-            await self._threads.take_back(stored)
-            raise MessageFault("record_destroyed")
         basis = "treatment relation" if stored.routed_by == "relation" else stored.routed_by
         by = author(self._keyring, tenant, submission.author, basis)
-        access = Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment")
-        await asyncio.gather(self._awaited.expect(tenant, stored), self._access_log.record(access))
+        kept, *_ = await asyncio.gather(  # what follows from the stored message, in one commit
+            self._patients.is_kept(stored.patient),
+            self._threads.await_filing(stored),
+            self._awaited.expect(tenant, stored),
+            self._access_log.record(Access(tenant.id, patient.id, by, "create", "message", stored.id, "treatment")),
+        )
+        if not kept:
+            await self._awaited.forget(stored.id)
+            await self._threads.take_back(stored)
+            raise MessageFault("record_destroyed")
         return stored
 
     async def _allowed(

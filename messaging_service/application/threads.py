@@ -198,7 +198,7 @@ class Threads:
         return None
 
     async def add(self, thread: StoredThread, message: StoredMessage) -> StoredMessage:
-        """Store thread, message and its waiting filing; a repeat changes nothing and returns what is stored.
+        """Store thread and message; a repeat changes nothing and returns what is stored. `await_filing` follows.
 
         Raises:
             Conflict: too many others took places in this thread at the same moment.
@@ -208,12 +208,15 @@ class Threads:
         )
         if not is_new and thread.private is not None:
             await self._change_privacy(thread.id, thread.private, only_unknown=True)
-        filing = Filing.waiting(stored.id, stored.tenant, stored.lane, stored.accepted_at)
-        await self._store.insert(FILINGS, [to_document(filing)])
         return stored
 
+    async def await_filing(self, message: StoredMessage) -> None:
+        """A stored message waits to be filed; a repeat changes nothing."""
+        filing = Filing.waiting(message.id, message.tenant, message.lane, message.accepted_at)
+        await self._store.insert(FILINGS, [to_document(filing)])
+
     async def take_back(self, message: StoredMessage) -> None:
-        """Undo `add` of a message whose record was destroyed at that moment; it is stored again under another."""
+        """Undo both for a message whose record was destroyed at that moment; it is stored again under another."""
         await self._store.delete(FILINGS, message.id)
         await self._store.delete(MESSAGES, message.id)
 

@@ -16,6 +16,7 @@ from messaging_service.application.collections import (
     ACCESS_LOG,
     ACCOUNTS,
     ALL,
+    AWAITED,
     FILINGS,
     IDENTIFIERS,
     MESSAGES,
@@ -168,6 +169,7 @@ async def test_a_message_stored_too_late_is_stored_again(
         with pytest.raises(MessageFault, match="record_destroyed"):
             await service.persist(enveloped(event))
     assert await service.threads.message(event.message) is None
+    assert await service.store.get(AWAITED, event.message) is None, "an answer is awaited to what is not stored"
     stored = await service.persisted(event)
     assert stored.patient != old.patient
     patient = await service.another().patients.load(stored.patient)

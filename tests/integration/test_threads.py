@@ -37,10 +37,17 @@ def message(id: str, thread: str = "first") -> StoredMessage:
     )
 
 
+async def add(threads: Threads, thread: StoredThread, message: StoredMessage) -> StoredMessage:
+    """As the persist step does: stored in its place, then waiting to be filed."""
+    stored = await threads.add(thread, message)
+    await threads.await_filing(stored)
+    return stored
+
+
 async def test_twenty_at_once_take_twenty_places(service: Service) -> None:
     """Twenty processes add to one thread at once: places 1 to 20, each taken once, a filing for each."""
     adders = [Threads(service.store) for _ in range(20)]
-    await asyncio.gather(*(adder.add(THREAD, message(f"m{n}")) for n, adder in enumerate(adders)))
+    await asyncio.gather(*(add(adder, THREAD, message(f"m{n}")) for n, adder in enumerate(adders)))
     stored = await service.threads.messages_in("first")
     assert [each.place for each in stored] == list(range(1, 21))
     assert {each.id for each in stored} == {f"m{n}" for n in range(20)}
@@ -49,12 +56,12 @@ async def test_twenty_at_once_take_twenty_places(service: Service) -> None:
 
 async def test_a_repeat_changes_nothing(service: Service) -> None:
     """The same message again, even with other values and after it moved on: what is stored stays and is returned."""
-    first = await service.threads.add(THREAD, message("first"))
-    await service.threads.add(THREAD, message("second"))
+    first = await add(service.threads, THREAD, message("first"))
+    await add(service.threads, THREAD, message("second"))
     filing = await service.threads.filing("first")
     assert filing is not None
     filed = await service.threads.change(replace(filing, state=FilingState.FILED))
-    again = await service.threads.add(THREAD, replace(message("first"), sealed=b"other", place=7))
+    again = await add(service.threads, THREAD, replace(message("first"), sealed=b"other", place=7))
     assert again == first
     assert await service.threads.filing("first") == filed
     assert len(await service.threads.messages_in("first")) == 2
@@ -62,7 +69,7 @@ async def test_a_repeat_changes_nothing(service: Service) -> None:
 
 async def test_one_message_added_at_once_by_many_is_stored_once(service: Service) -> None:
     """A redelivery while the first is at work: ten adds of one message leave one message in one place."""
-    added = await asyncio.gather(*(Threads(service.store).add(THREAD, message("first")) for _ in range(10)))
+    added = await asyncio.gather(*(add(Threads(service.store), THREAD, message("first")) for _ in range(10)))
     assert {each.place for each in added} == {1}
     assert [each.id for each in await service.threads.messages_in("first")] == ["first"]
 
@@ -73,8 +80,8 @@ async def test_a_crash_at_any_write_is_mended_by_the_repeat(service: Service, co
     """The store fails at one write, before or after it was carried out; the repeat ends with everything once."""
     service.store.fail("insert", collection, done=done)  # type: ignore[arg-type]
     with pytest.raises(StoreDown):
-        await service.threads.add(THREAD, message("first"))
-    await service.threads.add(THREAD, message("first"))
+        await add(service.threads, THREAD, message("first"))
+    await add(service.threads, THREAD, message("first"))
     assert [each.place for each in await service.threads.messages_in("first")] == [1]
     filing = await service.threads.filing("first")
     assert filing is not None
@@ -84,8 +91,8 @@ async def test_a_crash_at_any_write_is_mended_by_the_repeat(service: Service, co
 
 async def test_an_answer_that_overtakes_the_first_message(service: Service) -> None:
     """An urgent second message may be stored before the first: both get a place, and both have an order."""
-    urgent = await service.threads.add(THREAD, message("urgent"))
-    first = await service.threads.add(THREAD, message("first"))
+    urgent = await add(service.threads, THREAD, message("urgent"))
+    first = await add(service.threads, THREAD, message("first"))
     assert (urgent.place, first.place) == (1, 2)
     assert await service.threads.predecessor(first) == urgent
     assert await service.threads.predecessor(urgent) is None
@@ -93,7 +100,7 @@ async def test_an_answer_that_overtakes_the_first_message(service: Service) -> N
 
 async def test_change_loses_to_who_was_first(service: Service) -> None:
     """Two workers change one filing: the second is told, and the first's change stays."""
-    await service.threads.add(THREAD, message("first"))
+    await add(service.threads, THREAD, message("first"))
     seen = await service.threads.filing("first")
     assert seen is not None
     changed = await service.threads.change(seen.sending(START))
@@ -104,7 +111,7 @@ async def test_change_loses_to_who_was_first(service: Service) -> None:
 
 async def test_set_state_wins_a_race_but_never_over_filed(service: Service) -> None:
     """Parking beats a worker's concurrent change; what is filed stays filed."""
-    await service.threads.add(THREAD, message("first"))
+    await add(service.threads, THREAD, message("first"))
 
     async def sent_meanwhile() -> None:
         seen = await service.another().threads.filing("first")
@@ -124,7 +131,7 @@ async def test_set_state_wins_a_race_but_never_over_filed(service: Service) -> N
 async def test_threads_page_by_order(service: Service) -> None:
     """Threads opened in the same millisecond page without a gap or a repeat, newest first."""
     for id in ("t0", "t1", "t2", "t3", "t4"):
-        await service.threads.add(StoredThread.opened(id, "spijkenisse", "patient", START), message(id, id))
+        await add(service.threads, StoredThread.opened(id, "spijkenisse", "patient", START), message(id, id))
     seen, below = [], None
     while page := await service.threads.threads_of("patient", below=below, limit=2):
         seen += [thread.id for thread in page]
