@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 from messaging_service.adapters.document_rules import IndexDiffers
 from messaging_service.adapters.sqlite_documents import SqliteDocuments
 from messaging_service.adapters.sqlite_table import Find, Table
+from messaging_service.adapters.sqlite_thread import SqliteThread
 from messaging_service.application.ports import Index
 from messaging_service.domain.errors import StoreDown
 from tests.parts.stores import NOTES, StorePlace, note
@@ -95,6 +96,35 @@ async def test_a_write_waits_for_another_process(path: Path) -> None:
         let_go(holder)
         assert await write == [True]
     await place.close()
+
+
+async def test_what_is_asked_while_another_process_writes_shares_a_commit(path: Path) -> None:
+    """One job waits for the lock and another comes meanwhile: both are done in one transaction."""
+    together: list[Sequence[str]] = []
+
+    def perform(connection: sqlite3.Connection, jobs: Sequence[str]) -> Sequence[str]:
+        together.append(jobs)
+        connection.execute("COMMIT")
+        return jobs
+
+    thread = SqliteThread(path, perform, 30, writes=True)
+    with held(path) as holder:
+        first = await asked(thread, "first")
+        while not thread._queue.empty():  # noqa: ASYNC110 - it is taken by a thread
+            await asyncio.sleep(0)
+        second = await asked(thread, "second")
+        let_go(holder)
+    assert (await first, await second) == ("first", "second")
+    assert together == [["first", "second"]]
+    await thread.close()
+
+
+async def asked(thread: SqliteThread, job: str) -> asyncio.Future[str]:
+    """The job's outcome to come; the job has left the event loop."""
+    outcome = asyncio.ensure_future(thread.do(job))
+    for _ in range(3):  # begun, handed over
+        await asyncio.sleep(0)
+    return outcome
 
 
 async def test_patience_ends(place: StorePlace, path: Path) -> None:
