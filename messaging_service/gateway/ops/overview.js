@@ -160,7 +160,7 @@ function epd() {
   return [key, () => [
     element("p", { class: down ? "amiss" : "well" }, say(down ? "epd_down" : "epd_up"), most ? ` ${say("connections", open, most)}.` : ""),
     now.processes.length ? table(say("process"), ["process", "runs_since", "circuits"].map((word) => say(word)), now.processes.map((one) =>
-      line("", head(one.name), cell(say("runs_since"), "", moment(one.started_at)), cell(say("circuits"), "", one.circuits.join(", ") || say("none")))))
+      line("", head(one.name.replaceAll("+", ", ")), cell(say("runs_since"), "whole-words", moment(one.started_at)), cell(say("circuits"), "", one.circuits.join(", ") || say("none")))))
       : element("p", { class: "amiss" }, say("no_processes"))]];
 }
 
