@@ -76,19 +76,18 @@ class Pages:
         url = f"{self._running.url}{request.rel_url}"
         body = await request.read()
         no_limit = aiohttp.ClientTimeout(total=None)
-        response: web.StreamResponse = web.json_response({}, status=502)
-        try:
-            async with self._running.http.request(
-                request.method, url, data=body or None, headers=headers, timeout=no_limit
-            ) as answer:
-                back = {name: answer.headers[name] for name in _SENT_BACK if name in answer.headers}
-                response = web.StreamResponse(status=answer.status, headers=back)
-                await response.prepare(request)
+        async with self._running.http.request(
+            request.method, url, data=body or None, headers=headers, timeout=no_limit
+        ) as answer:
+            back = {name: answer.headers[name] for name in _SENT_BACK if name in answer.headers}
+            response = web.StreamResponse(status=answer.status, headers=back)
+            await response.prepare(request)
+            try:
                 async for part in answer.content.iter_any():
                     await response.write(part)
-        except (aiohttp.ClientError, ConnectionError):
-            if response.prepared and request.transport is not None:
-                request.transport.abort()  # cut off where the gateway's answer was
+            except (aiohttp.ClientError, ConnectionError):
+                if request.transport is not None:
+                    request.transport.abort()  # cut off where the gateway's answer was
         return response
 
     async def _queues(self, _: web.Request) -> web.Response:
@@ -157,7 +156,10 @@ async def _own_origin_only(
     allowed = {own, own.replace("127.0.0.1", "localhost")}
     if request.host not in allowed or origin not in allowed:
         raise web.HTTPForbidden(text=f"open http://{own}/ itself")
-    response = await handler(request)
+    try:
+        response = await handler(request)
+    except aiohttp.ClientError:  # gateway or sandbox EPD is gone: the page goes on asking
+        response = web.json_response({}, status=502)
     if not response.prepared:
         response.headers.update({name: value for name, value in _HEADERS.items() if name not in response.headers})
     return response

@@ -192,8 +192,19 @@ def test_a_stream_that_breaks_comes_back_and_tells_what_was_missed(page: Page) -
     assert len(streams) == len(set(streams)) > 1
 
 
+def test_of_one_patient_nothing_is_left_for_the_next(page: Page) -> None:
+    """From the moment that another patient is chosen the conversation of the one before is gone from the screen."""
+    write(page, "ordinary")
+    expect(page.locator("#threads")).to_contain_text("Kan mijn afspraak")
+    page.select_option("#patient", "sein-77")
+    assert "Kan mijn afspraak" not in page.locator("#threads").inner_text()
+    agree(page)
+    expect(page.locator("#threads")).to_have_text("Nog geen berichten.")
+
+
 def test_the_portal_asks_for_nothing_while_nothing_happens(page: Page) -> None:
     """No polling: while the queues are looked at twice, the patient's pane sends no request."""
+    agree(page)
     expect(page.locator("#live")).to_have_text("Wordt bijgewerkt zodra er iets gebeurt.")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))

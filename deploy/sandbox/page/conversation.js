@@ -27,6 +27,12 @@ export function heard({ type, message, thread }) {
   return showThreads();
 }
 
+// Another patient sits at the portal: of the one before nothing stays on the screen.
+export function forgetThreads() {
+  known.clear();
+  show(find("threads"), null, () => []);
+}
+
 // One at a time: what is told meanwhile is read after it.
 export async function showThreads() {
   again = true;
@@ -41,8 +47,8 @@ export async function showThreads() {
 
 async function readAndShow() {
   const asked = patient();
-  const { ok, said } = await ask(`/v1/threads?limit=${SHOWN}`, { token: asked.token });
-  if (!ok) return false;
+  const { ok, status, said } = await ask(`/v1/threads?limit=${SHOWN}`, { token: asked.token });
+  if (!ok) return status === 403; // the terms come first; once they are accepted it begins anew
   const threads = await Promise.all(said.threads.map((thread) => whole(thread, asked.token)));
   if (asked !== patient()) return true;
   for (const message of threads.flatMap((thread) => thread?.messages ?? [])) noteState(message.id, message.status);

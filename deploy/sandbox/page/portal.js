@@ -1,7 +1,7 @@
 // Left: what a patient's portal shows where one writes.
 
 import { ask } from "./api.js";
-import { heard, showThreads } from "./conversation.js";
+import { forgetThreads, heard, showThreads } from "./conversation.js";
 import { element, find } from "./elements.js";
 import { notice, withNumbers } from "./notices.js";
 import { choosePatient, loadPeople, patient } from "./people.js";
@@ -35,6 +35,7 @@ async function choose(id) {
   choosePatient(id);
   find("language").value = patient().language;
   find("answer").replaceChildren();
+  forgetThreads();
   countCharacters();
   showLife(false);
   leave = listen(patient().token, heard, showLife);
@@ -57,8 +58,7 @@ async function showTerms() {
 async function acceptTerms() {
   const version = find("terms").dataset.version;
   await ask("/v1/terms", { token: patient().token, method: "POST", body: { version, language: "nl" } });
-  find("answer").replaceChildren();
-  await showTerms();
+  await choose(patient().id);
 }
 
 async function showComposeNotice() {
@@ -91,8 +91,10 @@ async function submit() {
   };
   const button = find("compose").querySelector("[type=submit]");
   button.disabled = true;
-  const answer = await post(patient(), message, crypto.randomUUID()).catch(() => null);
+  const writer = patient();
+  const answer = await post(writer, message, crypto.randomUUID()).catch(() => null);
   button.disabled = false;
+  if (writer !== patient()) return;
   find("answer").replaceChildren(...explained(answer, message));
   if (answer?.status === 202) {
     find("subject").value = find("body").value = "";
@@ -110,7 +112,7 @@ async function post(writer, message, key) {
 }
 
 function explained(answer, message) {
-  if (answer === null) return [element("p", { class: "notice refused" }, say("gone"))];
+  if (!answer?.said?.title && !answer?.ok) return [element("p", { class: "notice refused" }, say("gone"))];
   const { status, said } = answer;
   if (status === 202) {
     const day = new Date(`${said.reply_by}T12:00`).toLocaleDateString(pageLanguage(), { dateStyle: "full" });

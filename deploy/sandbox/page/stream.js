@@ -20,8 +20,8 @@ export function listen(token, heard, lives) {
   let over = false;
 
   async function open() {
-    const { ok, said } = await ask("/v1/event-tickets", { token, method: "POST" }).catch(() => ({ ok: false }));
-    if (over) return;
+    const { ok, status, said } = await ask("/v1/event-tickets", { token, method: "POST" }).catch(() => ({ ok: false }));
+    if (over || status === 403) return; // refused for now: whoever accepts the terms listens anew
     if (!ok) return again();
     source = new EventSource(`/v1/events?${new URLSearchParams({ ticket: said.ticket, ...(last && { last_event_id: last }) })}`);
     source.addEventListener("error", again);
