@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from babel.dates import format_date
 
@@ -10,6 +11,7 @@ from messaging_service.adapters.wording import sentences
 from messaging_service.domain.awaited import Stage
 
 _LONG = "EEEE d MMMM y"
+_DAYS_IN_USE = 1_000
 _LINES = {Stage.OVERDUE: "passed", Stage.HANDLED: "handled"}
 
 
@@ -26,6 +28,7 @@ def reply_text(stage: Stage, reply_by: str, language: str, telephone: str) -> st
     )
 
 
+@lru_cache(_DAYS_IN_USE)
 def day_in_words(day: date, language: str) -> str:
     """A day with its weekday, as in "dinsdag 19 mei 2026"; `language` is one of those of the notices."""
     return format_date(day, _LONG, locale=language)

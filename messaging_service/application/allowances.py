@@ -11,6 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import structlog
 
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 FREE, BLOCK = 10, 20
 """The parts of an allowance that are free and that one lease is."""
 _WINDOWS = 50_000
+_KEYS = 10_000
 _TRIES = 16
 _PATIENCE_SECONDS = 0.25
 
@@ -63,16 +65,17 @@ class Allowances:
         self._keyring = keyring
         self._clock = clock
         self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._key_of = lru_cache(_KEYS)(self._reckon_key)  # each message of a caller asks for the same few
 
     async def take(self, tenant: str, who: str, quota: Quota, amount: int = 1) -> Allowance:
-        """Take `amount` of what `who` may use; `who` is kept as a keyed digest only.
+        """Take `amount` of what `who` may use; `who` is stored as a keyed digest only.
 
         While the store is down each gateway counts for itself: what could be accepted is not refused for that.
 
         Raises:
             TooMany: not so much is left; says in how many seconds all of it is there again. Nothing was taken.
         """
-        key = self._key(tenant, who, quota)
+        key = self._key_of(tenant, who, quota.name)
         window = self._window(key, quota)
         while window.spent + amount > window.granted:
             if window.spent + amount > quota.most - window.others:
@@ -84,11 +87,11 @@ class Allowances:
 
     def give_back(self, tenant: str, who: str, quota: Quota, amount: int = 1) -> None:
         """What was taken a moment ago was not used."""
-        window = self._window(self._key(tenant, who, quota), quota)
+        window = self._window(self._key_of(tenant, who, quota.name), quota)
         window.spent = max(0, window.spent - amount)
 
-    def _key(self, tenant: str, who: str, quota: Quota) -> str:
-        return self._keyring.message_id(tenant, f"allowance {who}", quota.name, fields_digest())
+    def _reckon_key(self, tenant: str, who: str, quota: str) -> str:
+        return self._keyring.message_id(tenant, f"allowance {who}", quota, fields_digest())
 
     def _window(self, key: str, quota: Quota) -> _Window:
         window = self._windows.get(key)

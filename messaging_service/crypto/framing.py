@@ -16,11 +16,11 @@ def framed(*parts: str | bytes | None) -> bytes:
     a JSON string may hold, encode as their three bytes (`surrogatepass`): every `str` has exactly one
     encoding, and no error arises that would carry the text.
     """
-    return b"".join(_frame(part) for part in parts)
-
-
-def _frame(part: str | bytes | None) -> bytes:
-    if part is None:
-        return _ABSENT
-    raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
-    return len(raw).to_bytes(8, "big") + raw
+    pieces = []
+    for part in parts:
+        if part is None:
+            pieces.append(_ABSENT)
+        else:
+            raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+            pieces += (len(raw).to_bytes(8, "big"), raw)
+    return b"".join(pieces)

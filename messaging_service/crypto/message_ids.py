@@ -57,4 +57,4 @@ def _tag(key: bytes, tenant: str, patient: str, r: str) -> str:
 def _leading(source: bytes, characters: int) -> str:
     """The leading 5 × `characters` bits of 32 bytes, most significant first."""
     bits = int.from_bytes(source, "big") >> (8 * len(source) - 5 * characters)
-    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(5 * (characters - 1), -1, -5))
+    return "".join([_ALPHABET[bits >> shift & 31] for shift in range(5 * (characters - 1), -1, -5)])

@@ -37,6 +37,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -56,6 +57,7 @@ _SALT_BYTES = 32
 _COMMITMENT_BYTES = 32
 _TAG_BYTES = 16
 _NONCE = bytes(12)
+_KEY_IDS_IN_USE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,13 @@ def _derive(key: bytes, key_id: str, salt: bytes) -> tuple[bytes, bytes]:
     if len(key) != KEY_BYTES:
         raise ValueError("a sealing key is 32 bytes")
     length = KEY_BYTES + _COMMITMENT_BYTES
-    derived = HKDF(SHA256(), length, salt, framed(INFO, key_id)).derive(key)
+    derived = HKDF(SHA256(), length, salt, _info(key_id)).derive(key)
     return derived[:KEY_BYTES], derived[KEY_BYTES:]
+
+
+@lru_cache(_KEY_IDS_IN_USE)
+def _info(key_id: str) -> bytes:
+    return framed(INFO, key_id)
 
 
 def _aad(place: Place) -> bytes:
