@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
@@ -92,10 +92,8 @@ class Findings:
 class Search:
     """One automaton over some patterns; `terms[i]` is the term that pattern i stands for."""
 
-    def __init__(self, table: TermTable, wanted: Callable[[int], object]) -> None:
-        """Compile the patterns of `table` whose term is wanted; in alphabetical order that takes half the time."""
-        chosen = [at for at, term in enumerate(table.term_of) if wanted(term)]
-        chosen.sort(key=table.patterns.__getitem__)
+    def __init__(self, table: TermTable, chosen: Sequence[int]) -> None:
+        """Compile the patterns of `table` at `chosen`; in alphabetical order that takes half the time."""
         self.patterns = [table.patterns[at] for at in chosen]
         self.terms = [table.term_of[at] for at in chosen]
         self._automaton = AhoCorasick(self.patterns, store_patterns=False)

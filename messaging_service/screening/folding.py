@@ -17,7 +17,8 @@ _ARABIC_PERSIAN = {"ی": "ي", "ک": "ك"}
 _FIXED = _CYRILLIC | _GREEK | _SPECIAL | _ARABIC | _ARABIC_PERSIAN | {"،": ",", "؟": "?", "؛": ".", "。": "."}
 _PUNCTUATION = dict.fromkeys("’‘‚‛“”„«»´", "'") | dict.fromkeys("–—‑‒−•·", "-") | {"×": "x", "€": "e", "°": " "}
 _FIXED |= _PUNCTUATION | {"\xa0": " "}
-_INVISIBLE = {"Mn", "Me", "Cf"}
+_INVISIBLE = {"Mn", "Me", "Cf", "Cs"}
+"""Marks, format signs, and half a surrogate pair, which stands for nothing and which no matcher takes."""
 _STYLED = ((0x1F130, 26), (0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26))
 
 

@@ -87,7 +87,8 @@ def visible_text(source: str) -> tuple[str, list[int]]:
     shown: list[str] = []
     origin: list[int] = []
     position = 0
-    for _, start, _ in _OPENINGS.find_matches_as_indexes(source):
+    ascii_only = source.encode("ascii", "replace").decode()  # one sign for each, half a surrogate pair included
+    for _, start, _ in _OPENINGS.find_matches_as_indexes(ascii_only):
         if start < position:  # within a tag
             continue
         shown.append(source[position:start])

@@ -49,13 +49,13 @@ class Points:
         self.thresholds: Mapping[str, int] = written["thresholds"]
         self.start: int = written["start"]
         self.topics: dict[str, str] = {}
-        self.terms: dict[str, tuple[int, int]] = {}
+        self.terms: dict[str, Sequence[int]] = {}
         for topic, terms in written["words"].items():
             for term, (sentence, message) in terms.items():
-                if max(abs(sentence), abs(message)) > HIGHEST:
+                if not (-HIGHEST <= sentence <= HIGHEST and -HIGHEST <= message <= HIGHEST):
                     raise LexiconFault(f"{term!r} has more than {HIGHEST} points")
-                self.topics[term] = topic
-                self.terms[term] = sentence, message
+            self.terms |= terms
+            self.topics |= dict.fromkeys(terms, topic)
 
     def reasons(self, window: Sequence[str]) -> list[tuple[str, int]]:
         """Each term of `window` that has points, with both its points together, the strongest first."""

@@ -270,12 +270,13 @@ def _distinct(matches: list[Match]) -> list[Match]:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No collection of garbage meanwhile: all that is made stays, and looking through it again and again is slow."""
+    """No collection of garbage meanwhile, and none ever of what was made: it stays, and to look through it is slow."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if collecting:
             gc.enable()
 

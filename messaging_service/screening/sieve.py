@@ -34,8 +34,9 @@ class Sieve:
         masks = self._masks = _masks(bits, len(table.lengths))
         keyed = self._keyed = _keyed(rules, bits, len(table.lengths))
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
-        self._parts = Search(table, masks.__getitem__)
-        self.searches = self._parts, Search(table, lambda term: not masks[term])
+        ordered = sorted(range(len(table.patterns)), key=table.patterns.__getitem__)
+        self._parts = Search(table, [at for at in ordered if masks[table.term_of[at]]])
+        self.searches = self._parts, Search(table, [at for at in ordered if not masks[table.term_of[at]]])
         self._pattern_masks = [masks[term] for term in self._parts.terms]
         self._pattern_keyed = [keyed[term] for term in self._parts.terms]
         self._ranges = _ranges(bits)
@@ -99,7 +100,7 @@ def _masks(bits: Mapping[Slot, int], terms: int) -> list[int]:
     masks = [0] * terms
     for slot, bit in bits.items():
         for term in slot.terms:
-            masks[term] |= bit
+            masks[term] = masks[term] | bit if masks[term] else bit  # terms of one part alone share its number
     masks[NUMBER] = _A_NUMBER
     return masks
 
@@ -110,6 +111,7 @@ def _keyed(rules: Sequence[Rule], bits: Mapping[Slot, int], terms: int) -> list[
     for rule in rules:
         need = reduce(or_, [bits[part] for part in rule.parts])
         entry = 0 if rule.whole_message else need, need, rule
+        alone = (entry,)
         for term in rule.parts[rule.key].terms:
-            keyed[term] = (*keyed[term], entry)
+            keyed[term] = (*keyed[term], entry) if keyed[term] else alone
     return keyed

@@ -63,25 +63,28 @@ class TermTable:
         Raises:
             LexiconFault: nothing is left of the term once it is folded.
         """
-        words = written.split(" ")
-        if written and not written.strip(_PLAIN) and self.spelling.keys().isdisjoint(words):
-            return self._number(f" {written} ", len(words))
-        core = _folded_term(written.strip("*"), self.fold_table)
+        core = written.strip("*")
+        if core.strip(_PLAIN):
+            core = _folded_term(core, self.fold_table)
         if not core:
             raise LexiconFault(f"the term {written!r} is empty")
         if "*" not in written:
-            core = " ".join(self.spelling.get(word, word) for word in core.split(" "))
-        before, after = ("" if star == "*" else " " for star in (written[0], written[-1]))
-        return self._number(f"{before}{core}{after}", core.count(" ") + 1)
+            if not self.spelling.keys().isdisjoint(words := core.split(" ")):
+                core = " ".join([self.spelling.get(word, word) for word in words])
+            return self._number(f" {core} ")
+        return self._number(f"{'' if written[0] == '*' else ' '}{core}{'' if written[-1] == '*' else ' '}")
 
-    def _number(self, pattern: str, length: int) -> int:
-        number = self._known.setdefault(pattern, len(self.lengths))
-        if number == len(self.lengths):
-            self.patterns.append(pattern)
-            self.term_of.append(number)
-            self.lengths.append(length)
-            if len(pattern.strip()) <= _SHORT:
-                self.short.add(number)
+    def _number(self, pattern: str) -> int:
+        known = self._known.get(pattern)
+        if known is not None:
+            return known
+        number = self._known[pattern] = len(self.lengths)
+        self.patterns.append(pattern)
+        self.term_of.append(number)
+        core = pattern.strip()
+        self.lengths.append(core.count(" ") + 1)
+        if len(core) <= _SHORT:
+            self.short.add(number)
         return number
 
     def whole_words(self) -> Iterator[tuple[str, int]]:
@@ -117,7 +120,7 @@ class TermTable:
 
     def _plain_word(self, written: str) -> int:
         """The term of one word in the form in which texts are searched; most terms are such."""
-        number = self._read[written] = self._number(f" {self.spelling.get(written, written)} ", 1)
+        number = self._read[written] = self._number(f" {self.spelling.get(written, written)} ")
         return number
 
     def _forms(self, alternative: str) -> Sequence[int]:

@@ -265,7 +265,7 @@ def test_screening_from_standard_input(run: Run) -> None:
     given = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     calm, urgent = [json.loads(line) for line in run("screen", given=given).stdout.splitlines()]
     assert (calm["urgent"], urgent["urgent"]) == (False, True)
-    for unreadable in (b"{\n", b'{"text": "\xe9"}\n'):
+    for unreadable in (b"{\n", b'{"text": "\xe9"}\n', b'{"text": "pijn \\ud800 op de borst"}\n'):
         one_line(run("screen", given=unreadable), "line 1 of the input")
 
 

@@ -112,3 +112,12 @@ def test_what_patients_write_is_read(phenomenon: str, text: str, rule: str, span
 def test_the_distance_is_bounded(term: str, typed: str, close: bool) -> None:
     """One edit in a long term, two from eleven letters on, beside each other or apart, and no more."""
     assert near(typed, term) is close
+
+
+@pytest.mark.parametrize("markup", [False, True])
+def test_half_a_surrogate_pair_hides_nothing(markup: bool) -> None:
+    """Half a pair, which a caller's string may hold though no request can, is passed over; spans stay as typed."""
+    text = "\ud800 ik heb pijn op de b\udc00orst \ud800"
+    verdict = SCREENER.screen(text, markup=markup, language="nl")
+    assert verdict.topics == ("cardiac",)
+    assert text[verdict.matches[0].start : verdict.matches[0].end].endswith("b\udc00orst")
