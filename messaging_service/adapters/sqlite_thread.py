@@ -20,8 +20,6 @@ Perform = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 
 _Waiting = list[tuple[Any, "asyncio.Future[Any]"]]
 _MOST_AT_ONCE = 512
-_NAP_MS = 8
-"""SQLite pauses 1, 2 and 5 ms within it; left alone it would come to pauses of 100 ms while the lock lies free."""
 
 
 class SqliteThread:
@@ -110,10 +108,8 @@ class SqliteThread:
         try:
             if self._connection is None:
                 self._connection = _connect(self._path, self._patience)
-                if self._writes:
-                    self._connection.execute(f"PRAGMA busy_timeout={_NAP_MS}")
             if self._writes:
-                _begin(self._connection, self._patience)
+                self._connection.execute("BEGIN IMMEDIATE")
                 self._add_waiting(batch)
             return self._perform(self._connection, [job for job, _ in batch])
         except (sqlite3.Error, OSError) as exc:
@@ -171,18 +167,6 @@ def _connect(path: Path, patience: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _begin(connection: sqlite3.Connection, patience: float) -> None:
-    """Take the write lock. SQLite looks for it ever less often, so it is asked anew before its pauses grow long."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
 
 
 def _enter_wal(connection: sqlite3.Connection, deadline: float) -> None:
