@@ -48,10 +48,11 @@ LEAST_TEXTS = 3
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
-        "notice_alone": 8,
+        "notice_alone": 4,
         "notice_against": 20,
-        "notice_kept": -15,
-        "alarm_alone": 28,
+        "notice_kept": -10,
+        "paged_kept": -50,
+        "alarm_alone": 24,
         "alarm_beside": 12,
         "alarm_kept": -7,
     },
@@ -196,7 +197,7 @@ def show(kind: str, chosen: list[Text]) -> None:
             without = words >= np.where(sight > 0, beside, limits[f"{step}_alone"])
             fires = np.where(sight >= found, words >= limits[f"{step}_kept"], without)
             if step == "notice":
-                fires |= sight == STEPS[kind]["alarm"]  # what a rule would page for keeps its notice
+                fires = np.where(sight == STEPS[kind]["alarm"], words >= limits["paged_kept"], fires)
             hits, clear = fires[mine & positive], ~fires[mine & ~positive]
             rules = (sight >= found)[mine & positive], ~(sight >= found)[mine & ~positive]
             print(

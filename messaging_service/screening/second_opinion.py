@@ -50,7 +50,8 @@ class SecondOpinion:
         found = [match for match in matches if match.kind == "urgency" and match.counts]
         paged = any(match.alarm for match in found)
         total, limit = opinion.total, points.thresholds
-        if found and not paged and total < limit["notice_kept"]:  # what a rule would page for keeps its notice
+        # what a rule would page for keeps its notice, unless hardly a word of the message agrees
+        if found and total < (limit.get("paged_kept", -inf) if paged else limit["notice_kept"]):
             return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
         if paged and total < limit["alarm_kept"]:
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
