@@ -48,9 +48,9 @@ LEAST_TEXTS = 3
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
-        "notice_alone": 4,
+        "notice_alone": 5,
         "notice_against": 20,
-        "notice_kept": -10,
+        "notice_kept": -15,
         "paged_kept": -50,
         "alarm_alone": 24,
         "alarm_beside": 12,

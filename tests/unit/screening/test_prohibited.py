@@ -165,7 +165,8 @@ def test_a_quoted_threat_marks_the_message() -> None:
     """The care team sees a mark on a message that passes a threat on, and the match says why it did not refuse."""
     verdict = SCREENER.screen('Op het briefje las ik "ik maak je af", vreemd hè', markup=False, language="nl")
     assert verdict.outcome is Outcome.CAUTION
-    assert {match.context for match in verdict.matches if match.counts} == {"quoted"}
+    prohibited = [match for match in verdict.matches if match.kind == "prohibited" and match.counts]
+    assert {match.context for match in prohibited} == {"quoted"}
 
 
 def test_quotation_marks_around_the_whole_text_hide_nothing() -> None:
