@@ -35,6 +35,7 @@ from messaging_service.screening.points import (
     windows_of,
 )
 from messaging_service.screening.screener import Screener
+from messaging_service.screening.second_opinion import SHORT
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = ROOT / "tests/evaluation/development"
@@ -48,7 +49,8 @@ LEAST_TEXTS = 3
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
-        "notice_alone": 5,
+        "notice_alone": 6,
+        "notice_short": 12,
         "notice_against": 20,
         "notice_kept": -15,
         "paged_kept": -50,
@@ -190,11 +192,15 @@ def show(kind: str, chosen: list[Text]) -> None:
     words = left_out(kind, chosen) * SCALE
     limits, sight = LIMITS[kind], np.array([text.sight for text in chosen])
     positive = np.array([text.positive for text in chosen])
+    size = np.array([sum(map(len, text.windows)) for text in chosen])
     for name in [*sorted({text.author for text in chosen if text.sight >= 0}), "all"]:
         mine = (sight >= 0) & np.array([name in (text.author, "all") for text in chosen])
         for step, found in STEPS[kind].items():
             beside = limits.get(f"{step}_beside", limits[f"{step}_alone"])
-            without = words >= np.where(sight > 0, beside, limits[f"{step}_alone"])
+            alone = np.where(
+                size < SHORT, limits.get(f"{step}_short", limits[f"{step}_alone"]), limits[f"{step}_alone"]
+            )
+            without = words >= np.where(sight > 0, beside, alone)
             fires = np.where(sight >= found, words >= limits[f"{step}_kept"], without)
             if step == "notice":
                 fires = np.where(sight == STEPS[kind]["alarm"], words >= limits["paged_kept"], fires)

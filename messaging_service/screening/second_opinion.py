@@ -14,8 +14,8 @@ from messaging_service.screening.weighing import Opinion, Scales
 NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
 OPINIONS = frozenset([NOTICE, REFUSE, CAUTION])
 _SHOWN = 10
-_FEW = 8
-"""Words and stops, the subject's too; a message of fewer says too little for the lower limit."""
+_FEW, SHORT = 8, 16
+"""Words and stops, the subject's too; a message of fewer says too little for the lower limits."""
 _OTHERWISE = {"urgency": "general", "prohibited": "insulting"}
 
 
@@ -59,7 +59,9 @@ class SecondOpinion:
         alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
         # words must speak more clearly where a rule saw denial or long ago, or where next to nothing is said
         unsure = len(reading.words) < _FEW or (not found and any(match.kind == "urgency" for match in matches))
-        enough = limit["notice_against" if unsure and "notice_against" in limit else "notice_alone"]
+        enough = limit["notice_short" if len(reading.words) < SHORT and "notice_short" in limit else "notice_alone"]
+        if unsure and "notice_against" in limit:
+            enough = limit["notice_against"]
         if (alarm and not paged) or (total >= enough and not found):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
         return matches
