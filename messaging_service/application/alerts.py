@@ -42,13 +42,22 @@ class Alerts:
 
     async def _claim(self, key: str, now: int) -> bool:
         """Write that the alert stands; True when it did not stand before."""
-        if (await self._store.insert(ALERTS, [{"id": key, "at": now}]))[0]:
+        if (await self._store.insert(ALERTS, [{"id": key, "at": now, "began_at": now}]))[0]:
             return True
         standing = await self._store.get(ALERTS, key)
         if standing is None:
             return False  # ended this moment; the next call claims it
         forgotten = now - standing["at"] > _FORGOTTEN_AFTER_MS
-        return await self._store.replace(ALERTS, {**standing, "at": now}) and forgotten
+        began_at = now if forgotten else standing.get("began_at", now)
+        return await self._store.replace(ALERTS, {**standing, "at": now, "began_at": began_at}) and forgotten
+
+    async def stands(self, key: str, *, since: int) -> bool:
+        """Whether it stands, of whatever process, and began at `since` (ms) or later. Raises StoreDown."""
+        standing = await self._store.get(ALERTS, key)
+        if standing is None:
+            return False
+        began_at: int = standing["began_at" if "began_at" in standing else "at"]
+        return began_at >= since
 
     async def end(self, key: str, text: str) -> None:
         """It is right again; told by whoever notices first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from messaging_service.application.alerts import Alerts
@@ -22,7 +22,8 @@ _TRIES = 16
 class Rehearsal:
     """The last ones of one tenant (its `id`): sent, and taken by on-call; `failed` channels did not take the last.
 
-    `began_at` is when the first one began to be waited for. All in milliseconds; 0: never.
+    `began_at` is when the first one began to be waited for, `harmless_at` when the screening last found one harmless,
+    which then went nowhere. All in milliseconds; 0: never.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Rehearsal:
     sent_at: int
     taken_at: int = 0
     failed: tuple[str, ...] = ()
+    harmless_at: int = 0
     version: int = 1
 
 
@@ -57,20 +59,28 @@ class Rehearsals:
 
     async def taken(self, tenant: str, failed: Sequence[str]) -> None:
         """It came through to on-call; `failed` names the channels that did not take it."""
+        await self._write(tenant, lambda last, now: replace(last, taken_at=now, failed=tuple(failed)))
+
+    async def harmless(self, tenant: str) -> None:
+        """The screening took it for harmless: it went nowhere."""
+        await self._write(tenant, lambda last, now: replace(last, harmless_at=now))
+
+    async def _write(self, tenant: str, change: Callable[[Rehearsal, int], Rehearsal]) -> None:
         for _ in range(_TRIES):
             now, last = self._clock(), await self.last(tenant)
             if last is None:
-                told = Rehearsal(tenant, now, now, now, tuple(failed))
-                if (await self._store.insert(REHEARSALS, [to_document(told)]))[0]:
+                fresh = to_document(change(Rehearsal(tenant, now, now), now))
+                if (await self._store.insert(REHEARSALS, [fresh]))[0]:
                     return
-            elif await self._store.replace(REHEARSALS, to_document(replace(last, taken_at=now, failed=tuple(failed)))):
+            elif await self._store.replace(REHEARSALS, to_document(change(last, now))):
                 return
 
 
 class WatchRehearsals:
     """Tells operations, by their own channel, when rehearsals stay away. Every process watches, so that none need live.
 
-    A process that has just begun gives the others their time first.
+    A process that has just begun gives the others their time first. It takes that for no proof: what stands ends only
+    with a rehearsal that was taken after it began.
     """
 
     def __init__(self, *, tenants: Mapping[str, Tenant], rehearsals: Rehearsals, alerts: Alerts, clock: Clock) -> None:
@@ -85,17 +95,21 @@ class WatchRehearsals:
         for tenant in self._tenants.values():
             minutes, last = tenant.on_call.rehearse_minutes, await self._rehearsals.last(tenant.id)
             if minutes and last is not None:
-                await self._tell(tenant.id, self._amiss(last, minutes), bool(last.taken_at))
+                await self._tell(last, self._amiss(last, minutes))
 
     def _amiss(self, last: Rehearsal, minutes: int) -> str:
+        if last.harmless_at > last.taken_at:
+            return "the screening does not find the rehearsal urgent; `messaging-service screen` says why."
         silent = self._clock() - max(last.taken_at, last.began_at, self._began_at)
         if silent > (2 * minutes + 1) * _MINUTE_MS:
             return f"no rehearsal reached on-call in {silent // _MINUTE_MS} minutes; would an alarm?"
         return f"on-call did not take the rehearsal by {', '.join(last.failed)}" if last.failed else ""
 
-    async def _tell(self, tenant: str, amiss: str, came_through: bool) -> None:
-        key = f"{ALARM_PATH} {tenant}"
+    async def _tell(self, last: Rehearsal, amiss: str) -> None:
+        key = f"{ALARM_PATH} {last.id}"
+        if not amiss and await self._alerts.stands(key, since=last.taken_at):
+            amiss = "no rehearsal has reached on-call since."
         if amiss:
-            await self._alerts.begin(key, f"{tenant}: {amiss} See `messaging-service alarms rehearse` and `doctor`")
-        elif came_through:
-            await self._alerts.end(key, f"{tenant}: rehearsals reach on-call")
+            await self._alerts.begin(key, f"{last.id}: {amiss} See `messaging-service alarms rehearse` and `doctor`")
+        elif last.taken_at:
+            await self._alerts.end(key, f"{last.id}: rehearsals reach on-call")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from messaging_service.application.alerts import Alerts
 from messaging_service.application.codec import outgoing
 from messaging_service.application.ports import Broker, Clock
-from messaging_service.application.rehearsals import ALARM_PATH, Rehearsals
+from messaging_service.application.rehearsals import Rehearsals
 from messaging_service.application.topology import escalate_queue
 from messaging_service.application.triage import judge
 from messaging_service.crypto.keyring import Keyring
@@ -34,7 +33,6 @@ class Rehearse:
         screener: Screener,
         broker: Broker,
         keyring: Keyring,
-        alerts: Alerts,
         clock: Clock,
     ) -> None:
         self._tenants = tenants
@@ -42,7 +40,6 @@ class Rehearse:
         self._screener = screener
         self._broker = broker
         self._keyring = keyring
-        self._alerts = alerts
         self._clock = clock
 
     async def __call__(self) -> None:
@@ -53,10 +50,9 @@ class Rehearse:
                 await self.send(tenant)
 
     async def send(self, tenant: Tenant) -> None:
-        """Send one now. One that the screening takes for harmless goes nowhere, and operations are told."""
+        """Send one now. One that the screening takes for harmless goes nowhere; whoever watches tells operations."""
         if not await self._alarms(tenant):
-            text = f"{tenant.id}: the screening does not find the rehearsal urgent; `messaging-service screen` says why"
-            await self._alerts.begin(f"{ALARM_PATH} {tenant.id}", text)
+            await self._rehearsals.harmless(tenant.id)
             return
         id = self._keyring.message_id(tenant.id, "rehearsal", None, b"")
         event = AlarmRehearsed(id, tenant.id, id, self._clock())

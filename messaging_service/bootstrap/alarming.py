@@ -77,7 +77,6 @@ def make_rehearse(parts: Parts, screener: Screener) -> Rehearse:
         screener=screener,
         broker=parts.broker,
         keyring=parts.keyring,
-        alerts=parts.alerts,
         clock=parts.clock,
     )
 

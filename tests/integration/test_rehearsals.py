@@ -36,7 +36,6 @@ class Way:
             screener=screener,
             broker=service.broker,
             keyring=service.keyring,
-            alerts=service.alerts,
             clock=service.clock,
         )
         self.watch = WatchRehearsals(
@@ -103,6 +102,25 @@ async def test_one_that_stays_away_is_missed(service: Service, way: Way) -> None
     assert "reach on-call" in service.operations.told[-1][1]
 
 
+async def test_a_restart_is_no_proof(service: Service, way: Way, screener: Screener) -> None:
+    """Escalate is dead and the alert stands: a process that starts anew neither ends it nor has it told again."""
+    await way.round(0)
+    await way.round(15)
+    for _ in range(60):
+        service.clock.minutes(1)
+        await way.watch()
+    restarted = Way(service.another(), screener)
+    for _ in range(60):
+        service.clock.minutes(1)
+        await restarted.watch()
+        await restarted.watch()
+    assert service.operations.keys == ["alarm-path spijkenisse"]
+    await restarted.rehearsals.taken("spijkenisse", [])
+    await restarted.watch()
+    await way.watch()
+    assert service.operations.told[1:] == [("alarm-path spijkenisse", "spijkenisse: rehearsals reach on-call")]
+
+
 async def test_a_channel_that_does_not_take_it_is_named(service: Service, way: Way) -> None:
     """One of the chain's channels fails: the step goes on, operations are told which."""
     await way.round(0)
@@ -138,9 +156,14 @@ async def test_a_harmless_verdict_is_told(service: Service, way: Way, monkeypatc
     monkeypatch.setattr("messaging_service.application.rehearse._BODY", "Mag ik weer sporten?")
     monkeypatch.setattr("messaging_service.application.rehearse._SUBJECT", "Vraag")
     await way.round(0)
-    await way.round(15)
+    for _ in range(30):
+        await way.round(1)
     assert service.operations.keys == ["alarm-path spijkenisse"]
+    assert "screening does not find" in service.operations.told[0][1]
     assert way.pagers[0].alarms == []
+    monkeypatch.undo()
+    await way.round(15)
+    assert service.operations.told[1:] == [("alarm-path spijkenisse", "spijkenisse: rehearsals reach on-call")]
 
 
 async def test_never_where_the_hospital_says_so(service: Service, way: Way) -> None:
