@@ -59,6 +59,57 @@ def test_every_alert_is_tried_and_has_a_runbook_entry() -> None:
         assert f"alertname: {rule['alert']}\n" in tested
 
 
+def test_nothing_silences_an_alarm_that_has_not_got_out() -> None:
+    """Alertmanager's rules, with everything wrong at once: what is left to be told still says to telephone."""
+    down = {"alertname": "MessagingServerDown", "server": "store"}
+    cut_off = {"alertname": "MessagingCutOff", "server": "store"}
+    alarm = {"alertname": "MessagingAlarmWaits", "queue": "escalate.sein"}
+    on_call = {"alertname": "MessagingStepWaits", "step": "escalate.sein"}
+    ours = {"alertname": "MessagingRefuses", "problem": "internal"}
+    stored = {"alertname": "MessagingUrgentWaits", "step": "persist"}
+    epd = {"alertname": "MessagingStepWaits", "step": "file.sein"}
+    explained = [
+        {"alertname": "MessagingUrgentWaits", "step": "file.sein"},
+        {"alertname": "MessagingBacklog", "step": "file.sein"},
+    ]
+    elsewhere = {"alertname": "MessagingUrgentWaits", "step": "file.spijkenisse"}
+    assert told([epd, *explained, elsewhere, alarm, on_call]) == [epd, elsewhere, alarm, on_call]
+    refuses = {"alertname": "MessagingRefuses", "problem": "unavailable"}
+    assert told([down, epd, refuses, alarm, on_call, ours, stored]) == [down, alarm, on_call, ours, stored]
+    assert told([cut_off, *explained, alarm, refuses]) == [cut_off, *explained, alarm, refuses]
+    closed = {"alertname": "MessagingStepWaits", "step": "persist"}
+    assert told([closed, stored]) == [closed, stored]
+
+
+def told(firing: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those that alertmanager.yml's inhibit_rules leave, by Alertmanager's own definition of them."""
+    rules = yaml.safe_load((DASHBOARDS / "alertmanager.yml").read_text())["inhibit_rules"]
+
+    def silenced(alert: dict[str, str]) -> bool:
+        return any(
+            matches(alert, rule["target_matchers"])
+            and any(
+                matches(source, rule["source_matchers"])
+                and all(source.get(label, "") == alert.get(label, "") for label in rule.get("equal", ()))
+                for source in firing
+            )
+            for rule in rules
+        )
+
+    return [alert for alert in firing if not silenced(alert)]
+
+
+def matches(alert: dict[str, str], matchers: list[str]) -> bool:
+    """A label that is not there counts as empty."""
+    for matcher in matchers:
+        name, how, value = matcher.split(maxsplit=2)
+        found, value = alert.get(name, ""), value.strip('"')
+        held = re.fullmatch(value, found) is not None if how.endswith("~") else found == value
+        if held == how.startswith("!"):
+            return False
+    return True
+
+
 def test_what_is_asked_for_is_exported() -> None:
     """Rules and dashboard ask for no series that the service does not have."""
     dashboard = json.loads((DASHBOARDS / "grafana" / "dashboards" / "messaging.json").read_text())
