@@ -1,4 +1,4 @@
-"""What every process does beside its work: it says that it runs, adds to the samples, and watches the alarms' way."""
+"""Beside its work every process says that it runs, samples, watches the alarms' way, and tells alerts again."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ async def keep_vitals(parts: Parts, stop: asyncio.Event) -> None:
             if beats % _BEATS_A_SAMPLE == 0:
                 await sampler()
                 await watch()
+                await parts.alerts.retell()
         except (ServerFault, Conflict) as problem:
             log.warning("vitals_wait", error=type(problem).__name__)
         beats += 1

@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 
 
 class OperationsChannel(Operations):
-    """Tells each thing once; the log line is written first and counts on nothing else."""
+    """Tells a thing each time it is asked to; the log line is written first and counts on nothing else."""
 
     def __init__(
         self, webhook: str | None, http: aiohttp.ClientSession, clock: Clock, *, count: Callable[[str], None]
@@ -33,16 +33,17 @@ class OperationsChannel(Operations):
         self._clock = clock
         self._count = count
 
-    async def tell(self, key: str, text: str) -> None:
-        """See `Operations`. Returns within the 5 s of the post; a failing one is logged and counted."""
+    async def tell(self, key: str, text: str) -> bool:
+        """See `Operations`. Returns within the 5 s of the post; without a webhook the log line is all there is."""
         _log.error("operations_told", key=key, text=text)
         if self._url is None:
-            return
+            return True
         body = msgspec.json.encode({"key": key, "text": text, "at": self._clock()})
         try:
             await post(self._http, self._url, body, {"content-type": "application/json"})
         except WebhookDown as problem:
             self._count("failed")
             _log.error("operations_webhook_failed", key=key, reason=problem.detail)
-        else:
-            self._count("taken")
+            return False
+        self._count("taken")
+        return True

@@ -125,7 +125,7 @@ class Overview:
         return [
             server
             for key, server in keys.items()
-            if key in standing and now - standing[key]["at"] < _ALERT_IS_OLD_AFTER_MS
+            if key in standing and not standing[key].get("ended") and now - standing[key]["at"] < _ALERT_IS_OLD_AFTER_MS
         ]
 
 

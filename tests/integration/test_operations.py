@@ -57,7 +57,7 @@ async def test_logged_and_posted(peer: Peer, http: aiohttp.ClientSession) -> Non
     counted: list[str] = []
     channel = OperationsChannel(peer.url, http, lambda: AT, count=counted.append)
     with capture_logs() as logged:
-        await channel.tell("epd.spijkenisse", "EPD down")
+        assert await channel.tell("epd.spijkenisse", "EPD down")
     assert logged == [TOLD]
     assert peer.posts == [("application/json", {"key": "epd.spijkenisse", "text": "EPD down", "at": AT})]
     assert counted == ["taken"]
@@ -67,7 +67,7 @@ async def test_without_a_webhook_the_log_line_is_all(http: aiohttp.ClientSession
     """No webhook is set: the line is written, nothing is counted as failed."""
     counted: list[str] = []
     with capture_logs() as logged:
-        await OperationsChannel(None, http, lambda: AT, count=counted.append).tell("epd.spijkenisse", "EPD down")
+        assert await OperationsChannel(None, http, lambda: AT, count=counted.append).tell("epd.spijkenisse", "EPD down")
     assert (logged, counted) == ([TOLD], [])
 
 
@@ -85,7 +85,8 @@ async def test_a_failing_webhook_is_counted_never_raised(
     peer.status, peer.hangs = status, hangs
     counted: list[str] = []
     with capture_logs() as logged:
-        await OperationsChannel(peer.url, http, lambda: AT, count=counted.append).tell("epd.spijkenisse", "EPD down")
+        channel = OperationsChannel(peer.url, http, lambda: AT, count=counted.append)
+        assert not await channel.tell("epd.spijkenisse", "EPD down")
     assert logged[0] == TOLD
     assert (logged[1]["event"], logged[1]["key"]) == ("operations_webhook_failed", "epd.spijkenisse")
     assert reason in logged[1]["reason"]

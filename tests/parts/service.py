@@ -77,12 +77,18 @@ class MovedClock:
 
 @dataclass(slots=True)
 class Told:
-    """The operations channel: every key and text that was told."""
+    """The operations channel: every key and text that it took; `down` takes none and counts them."""
 
     told: list[tuple[str, str]] = field(default_factory=list)
+    down: bool = False
+    refused: int = 0
 
-    async def tell(self, key: str, text: str) -> None:
-        self.told.append((key, text))
+    async def tell(self, key: str, text: str) -> bool:
+        if self.down:
+            self.refused += 1
+        else:
+            self.told.append((key, text))
+        return not self.down
 
     @property
     def keys(self) -> list[str]:

@@ -100,8 +100,8 @@ class PortalWebhook(Protocol):
 class Operations(Protocol):
     """The channel to whoever keeps the service running."""
 
-    async def tell(self, key: str, text: str) -> None:
-        """Tell once; a channel that fails is logged and counted, since the log line itself is the last resort."""
+    async def tell(self, key: str, text: str) -> bool:
+        """Whether it was taken; a channel that fails is logged and counted, since the log line is the last resort."""
 
 
 class WorkingDays(Protocol):
