@@ -25,6 +25,10 @@ class ParkedNotFound(SettingInvalid):
     """No such parked message. `messaging-service parked list` shows those there are."""
 
 
+class NotParkedAnyMore(ParkedNotFound):
+    """It is not parked any more. `messaging-service parked list` shows those there are, `journey` what it became."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Who looks and mends, and at which tenant. The command line, on the machine itself, sees every tenant ("")."""
@@ -97,6 +101,22 @@ class Mend:
             raise ParkedNotFound(id)
         return from_document(document, ParkedMessage)
 
+    async def named(self, id: str, *, parked_only: bool = False) -> list[ParkedMessage]:
+        """The one of this id; or, of a message's own id, what each step gave up on; all, or those still parked.
+
+        Raises ParkedNotFound; NotParkedAnyMore when all of them were mended and only parked ones are asked for.
+        """
+        asked = [id, *(f"{id}.{step}" for step in Step)]
+        documents = [document for one in asked if (document := await self._store.get(PARKED, one))]
+        found = [from_document(document, ParkedMessage) for document in documents]
+        if not found:
+            raise ParkedNotFound(id)
+        if not parked_only:
+            return found
+        if not (waiting := [one for one in found if one.state == _WAITING]):
+            raise NotParkedAnyMore(", ".join(f"{one.id} was {one.state}" for one in found))
+        return waiting
+
     async def replay(self, id: str, by: Operator = COMMAND_LINE) -> None:
         """Send it through its step again, its attempts counted from the start.
 
@@ -137,7 +157,7 @@ class Mend:
     async def _require_parked(self, id: str, by: Operator) -> ParkedMessage:
         parked = await self.show(id, by)
         if parked.state != _WAITING:
-            raise ParkedNotFound(f"{id} is {parked.state}")
+            raise NotParkedAnyMore(f"{id} was {parked.state}")
         return parked
 
     async def _change(self, parked: ParkedMessage, what: str, by: Operator, remark: str = "") -> None:

@@ -10,7 +10,7 @@ from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.escalate import StoredAlarm
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.alarming import make_alarms, make_rehearsals, make_rehearse
-from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
+from messaging_service.cli.console import as_json, asked_tenants, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.refusals import NotFound
 from messaging_service.screening.screener import Screener
@@ -37,7 +37,7 @@ def list_alarms(tenant: str | None, json_output: bool) -> None:
     """List the alarms that nobody acknowledged, oldest first."""
 
     async def use(parts: Parts) -> list[StoredAlarm]:
-        chosen = [tenant] if tenant else list(parts.tenants)
+        chosen = asked_tenants(parts.tenants, tenant)
         return [alarm for one in chosen for alarm in await make_alarms(parts).open(one, _LISTED)]
 
     found = with_parts(use)
@@ -84,8 +84,7 @@ def rehearse(tenant: str) -> None:
 
 
 async def _rehearsed(parts: Parts, tenant: str) -> tuple[str, ...] | None:
-    if tenant not in parts.tenants:
-        raise SettingInvalid(f"no tenant {tenant!r} in MESSAGING_TENANTS")
+    asked_tenants(parts.tenants, tenant)
     began, rehearsals = parts.clock(), make_rehearsals(parts)
     await make_rehearse(parts, Screener.load()).send(parts.tenants[tenant])
     for _ in range(int(_WAITS_SECONDS / _BETWEEN_LOOKS)):

@@ -19,7 +19,7 @@ from messaging_service.application.read_access_log import AccessView
 from messaging_service.application.verify_access_log import Verification
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.keeping import make_read_access_log, make_verify_access_log
-from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
+from messaging_service.cli.console import as_json, asked_tenants, moment, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 
 _MOST_ANCHOR_BYTES = 10_000
@@ -49,7 +49,7 @@ def verify(tenant: str, anchor: Path | None, json_output: bool) -> None:
     kept = _read_anchor(anchor) if anchor else None
 
     async def use(parts: Parts) -> Verification:
-        _require_tenant(parts, tenant)
+        asked_tenants(parts.tenants, tenant)
         verifying = make_verify_access_log(parts)
         size = await verifying.size(tenant)
         with click.progressbar(length=size, label="verifying", file=sys.stderr) as progress:
@@ -69,7 +69,7 @@ def show_anchor(tenant: str) -> None:
     """Print TENANT's newest anchor as JSON. Keep it where the store is not: `audit verify --anchor FILE`."""
 
     async def use(parts: Parts) -> Anchor | None:
-        _require_tenant(parts, tenant)
+        asked_tenants(parts.tenants, tenant)
         return await parts.anchors.last(tenant)
 
     if (found := with_parts(use)) is None:
@@ -89,7 +89,7 @@ def export(tenant: str, since: datetime | None, until: datetime | None, output: 
     """
 
     async def use(parts: Parts) -> int:
-        _require_tenant(parts, tenant)
+        asked_tenants(parts.tenants, tenant)
         to = _new_file(output) if output else sys.stdout.buffer
         size, done, began = await make_verify_access_log(parts).size(tenant), 0, time.monotonic()
         with click.progressbar(length=size, label="exporting", file=sys.stderr) as progress:
@@ -116,7 +116,7 @@ def of_patient(tenant: str, account: str, limit: int, json_output: bool) -> None
     """Show who read or changed the data of the patient with that ACCOUNT id, newest first. It is logged."""
 
     async def use(parts: Parts) -> list[AccessView]:
-        _require_tenant(parts, tenant)
+        asked_tenants(parts.tenants, tenant)
         return await make_read_access_log(parts).of_patient(parts.tenants[tenant], account, limit)
 
     found = with_parts(use)
@@ -150,11 +150,6 @@ def _read_anchor(path: Path) -> Anchor:
             return msgspec.json.decode(file.read(_MOST_ANCHOR_BYTES), type=Anchor)
     except msgspec.DecodeError as problem:
         raise SettingInvalid(f"--anchor {path}: not what `audit anchor` prints") from problem
-
-
-def _require_tenant(parts: Parts, tenant: str) -> None:
-    if tenant not in parts.tenants:
-        raise SettingInvalid(f"there is no tenant {tenant}; there are {', '.join(parts.tenants)}")
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TextIO, TypeVar, cast
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.config import load_settings
+from messaging_service.domain.errors import SettingInvalid
 
 T = TypeVar("T")
 _WIDTH_OF_A_FILE = 200
@@ -45,6 +46,16 @@ def with_parts(use: Callable[[Parts], Awaitable[T]]) -> T:
             return await use(parts)
 
     return asyncio.run(run())
+
+
+def asked_tenants(there: Iterable[str], tenant: str | None) -> list[str]:
+    """The tenant that was asked for, or all of them. Raises SettingInvalid for one that is not there."""
+    known = list(there)
+    if tenant is None:
+        return known
+    if tenant not in known:
+        raise SettingInvalid(f"no such tenant: {tenant}; there are: {', '.join(known)}")
+    return [tenant]
 
 
 def print_json(value: object) -> None:

@@ -13,7 +13,7 @@ from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.destroy import Decision, Receipt
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.keeping import make_destroy
-from messaging_service.cli.console import as_json, print_json, print_table, with_parts
+from messaging_service.cli.console import as_json, asked_tenants, print_json, print_table, with_parts
 from messaging_service.domain.errors import SettingInvalid
 from messaging_service.domain.message import Identifier
 
@@ -59,8 +59,7 @@ def carry_out(
         patient = click.prompt("Number of the patient")
 
     async def use(parts: Parts) -> list[Receipt]:
-        if tenant not in parts.tenants:
-            raise SettingInvalid(f"no tenant {tenant!r}")
+        asked_tenants(parts.tenants, tenant)
         destroy, write_down = make_destroy(parts), DestroyedList(path).add
         if messages:
             return [await destroy.messages(decided, messages, OPERATIONS, write_down)]

@@ -11,8 +11,7 @@ from messaging_service.application.openings import Account, Opening
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.administering import make_logins
 from messaging_service.bootstrap.keeping import make_openings
-from messaging_service.cli.console import as_json, moment, print_json, print_table, with_parts
-from messaging_service.domain.errors import SettingInvalid
+from messaging_service.cli.console import as_json, asked_tenants, moment, print_json, print_table, with_parts
 from messaging_service.tenants import Tenant
 
 
@@ -23,9 +22,7 @@ def add_to(main: click.Group) -> None:
 
 
 def _asked_for(parts: Parts, tenant: str | None) -> list[Tenant]:
-    if tenant is not None and tenant not in parts.tenants:
-        raise SettingInvalid(f"--tenant {tenant}: there is no such tenant; there are {', '.join(parts.tenants)}")
-    return [one for one in parts.tenants.values() if tenant in (None, one.id)]
+    return [parts.tenants[one] for one in asked_tenants(parts.tenants, tenant)]
 
 
 @click.command()

@@ -16,7 +16,7 @@ from messaging_service.application.ledger import LedgerReport
 from messaging_service.application.ports import Depth
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.operating import make_ages, make_behind, make_journey, make_ledger
-from messaging_service.cli.console import age, as_json, moment, print_json, print_table, with_parts
+from messaging_service.cli.console import age, as_json, asked_tenants, moment, print_json, print_table, with_parts
 from messaging_service.domain.filing import Filing
 from messaging_service.domain.message import Lane, Step
 
@@ -102,7 +102,7 @@ def behind(number: str, tenant: str | None, lane: str | None, step: str | None, 
     async def use(parts: Parts) -> list[tuple[str, Behind]]:
         lane_asked, step_asked = Lane(lane) if lane else None, Step(step) if step else None
         found = []
-        for one in [tenant] if tenant else list(parts.tenants):
+        for one in asked_tenants(parts.tenants, tenant):
             asked = Asked(Number(number), one, lane_asked, step_asked)
             found += [(one, each) for each in await make_behind(parts).up_to(asked, most)]
         return found

@@ -8,7 +8,7 @@ import click
 
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.telling import make_owed_webhooks
-from messaging_service.cli.console import as_json, print_json, with_parts
+from messaging_service.cli.console import as_json, asked_tenants, print_json, with_parts
 
 
 def add_to(main: click.Group) -> None:
@@ -33,8 +33,7 @@ def replay(tenant: str, since: datetime, json_output: bool) -> None:
     moment = int(since.replace(tzinfo=UTC).timestamp() * 1000)
 
     async def use(parts: Parts) -> int:
-        if tenant not in parts.tenants:
-            raise click.ClickException(f"there is no tenant {tenant!r} in MESSAGING_TENANTS")
+        asked_tenants(parts.tenants, tenant)
         return await make_owed_webhooks(parts).replay(tenant, moment)
 
     found = with_parts(use)

@@ -142,7 +142,7 @@ def test_parked_by_step_age_and_hospital(service: HttpService, environment: dict
     id = a_parked_message(service)
     assert command(environment, "parked", "give", id, "portal-builder").exit_code == 0
     for options, there in (
-        (("--step", "notify", "--reason", "gone"), True),
+        (("--step", "notify", "--reason", " gone"), True),
         (("--step", "file"), False),
         (("--tenant", "sein"), False),
         (("--older-than", "1"), False),
@@ -160,6 +160,25 @@ def test_parked_by_step_age_and_hospital(service: HttpService, environment: dict
     replayed = command(environment, "parked", "replay", "--step", "notify", "--json")
     assert json.loads(replayed.stdout)["replayed"] >= 1
     assert command(environment, "parked", "close", "--remark", "called").exit_code == 2
+
+
+def test_parked_ids_and_options_exclude_each_other(service: HttpService, environment: dict[str, str]) -> None:
+    """An option beside an id mends nothing; a message's own id is understood; closing many is asked."""
+    id = a_parked_message(service)
+    message, _, _ = id.partition(".")
+    for words in (("replay", id, "--step", "persist"), ("close", id, "--remark", "x", "--reason", "y")):
+        assert "not both" in command(environment, "parked", *words).stderr
+    assert json.loads(command(environment, "parked", "show", message, "--json").stdout)["state"] == "parked"
+    asked = command(environment, "parked", "close", "--reason", "gone", "--remark", "called")
+    assert (asked.exit_code, "cannot be undone" in asked.stderr) == (1, True)
+    assert command(environment, "parked", "close", message, "--remark", "called", "--by", "A. de Vries").exit_code == 0
+    shown = json.loads(command(environment, "parked", "show", id, "--json").stdout)
+    assert (shown["state"], shown["remark"]) == ("closed", "called")
+    again = command(environment, "parked", "replay", message)
+    assert (again.exit_code, f"{id} was closed" in again.stderr) == (2, True)
+    assert command(environment, "parked", "close", "--all", "--yes", "--remark", "called").exit_code == 0
+    none = command(environment, "parked", "replay", "--reason", "AE 204")
+    assert (none.exit_code, none.stdout, "none is parked" in none.stderr) == (0, "0 replayed\n", True)
 
 
 def test_the_queues_of_a_running_service(service: HttpService, environment: dict[str, str]) -> None:

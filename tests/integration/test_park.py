@@ -139,7 +139,7 @@ async def test_replay_sends_it_through_its_step_again(service: Service, park: Pa
     assert again.headers == {"queue": FILE_QUEUE}
     assert await state(service, message) is FilingState.WAITING
     assert await mend.listed() == []
-    with pytest.raises(ParkedNotFound, match="is replayed"):
+    with pytest.raises(ParkedNotFound, match="was replayed"):
         await mend.replay(f"{message.id}.file")
 
 
@@ -197,7 +197,7 @@ async def test_close_takes_it_off_with_a_remark(service: Service, park: Park, me
     assert await mend.listed() == []
     assert (await mend.show(f"{message.id}.file")).remark == "phoned"
     assert await state(service, message) is FilingState.CLOSED
-    with pytest.raises(ParkedNotFound, match="is closed"):
+    with pytest.raises(ParkedNotFound, match="was closed"):
         await mend.close(f"{message.id}.file", "again")
 
 

@@ -237,6 +237,18 @@ def test_nothing_is_parked(ready: Run) -> None:
     assert json.loads(ready("parked", "list", "--json").stdout) == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "alarms list", "parked list", "parked replay", "queues behind failed", "logins", "openings",
+        "webhooks replay --since 2026-11-28",
+    ],
+)  # fmt: skip
+def test_a_tenant_that_is_not_there(ready: Run, command: str) -> None:
+    """It is said, with those there are: never that there is nothing to do."""
+    one_line(ready(*command.split(), "--tenant", "nope"), "no such tenant: nope", "sein, spijkenisse")
+
+
 def test_retention_is_reported(ready: Run) -> None:
     """Every rule with its term; a dry run says that it is one."""
     report = json.loads(ready("retention", "--dry-run", "--json").stdout)
