@@ -82,5 +82,13 @@ class Climb:
                 f"{duty.tenant.id}: {len(unheard)} alarms that nobody acknowledged; see `messaging-service alarms list`"
             )
             await self._alerts.begin(key, text)
-        else:
-            await self._alerts.end(key, f"{duty.tenant.id}: every alarm is acknowledged")
+        elif await self._alerts.stands(key, since=0):
+            await self._alerts.end(key, f"{duty.tenant.id}: {await self._how_it_ended(duty.tenant.id)}")
+
+    async def _how_it_ended(self, tenant: str) -> str:
+        """What rings no more was not acknowledged. It makes way, so that the next alarm nobody hears is told of."""
+        asked, day_ago = {"tenant": tenant, "state": OPEN}, self._clock() - _FORGOTTEN_AFTER_MS
+        left = len(await self._store.find(ALARMS, "of_tenant", asked, below=day_ago + 1, limit=_PAGE))
+        if not left:
+            return "every alarm that went unheard is acknowledged"
+        return f"{left} alarms were not acknowledged in 24 hours and ring no more; see `messaging-service alarms list`"

@@ -99,6 +99,29 @@ async def test_nobody_acknowledges(service: Service, chain: Chain) -> None:
     assert chain.told == [1, 1, 1]
 
 
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_how_it_ends(service: Service, chain: Chain, alarms: Alarms, acknowledged: bool) -> None:
+    """Operations are told that all is acknowledged where it is; after a day, how many never were; the next one anew."""
+    event = await chain.rings()
+    service.clock.minutes(27)
+    await chain.climb()
+    if acknowledged:
+        await alarms.acknowledge_by_link(link_of(service, event))
+    else:
+        service.clock.minutes(24 * 60 - 27)
+    await chain.climb()
+    await chain.climb()
+    key = "alarm-unacknowledged spijkenisse"
+    (_, ended) = service.operations.told
+    assert ended[0] == key
+    assert ("every alarm that went unheard is acknowledged" in ended[1]) == acknowledged
+    assert ("1 alarms were not acknowledged in 24 hours" in ended[1]) != acknowledged
+    await chain.rings()
+    service.clock.minutes(27)
+    await chain.climb()
+    assert service.operations.keys == [key] * 3
+
+
 async def test_after_an_outage_every_rung_is_told(service: Service, chain: Chain) -> None:
     """The clock stood still past both times: both rungs are told at once."""
     await chain.rings()
