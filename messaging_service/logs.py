@@ -24,6 +24,7 @@ ALLOWED = frozenset(
         "lane",
         "message",
         "outcome",
+        "place",
         "problem",
         "queue",
         "reason",
@@ -65,12 +66,14 @@ def configure(format: Literal["json", "console"], level: str) -> None:
 
 
 class _Libraries(logging.Handler):
-    """What libraries log: from where and which error, never their text, which may quote what they handled."""
+    """What libraries log: who, at which line and which error; never their text, which may quote what they handled."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """One structured line."""
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        structlog.get_logger().warning("library", logger=record.name, error=error)
+        said = {"logger": record.name, "place": f"{record.filename}:{record.lineno} {record.funcName}"}
+        if record.exc_info and record.exc_info[0]:
+            said["error"] = record.exc_info[0].__name__
+        structlog.get_logger().warning("library", **said)
 
 
 def _drop_what_is_not_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -141,15 +141,15 @@ class Runner:
         await self._alerts.begin(alert, str(fault))
 
     async def _close_circuit(self) -> None:
-        """A stop closes it as well, but only a server that is back is told to be."""
+        """A stop closes it as well, but only a server that is back is said to be."""
         self._pause = _FIRST_PAUSE
         if not self._open:
             return
         self._open = False
         self._meter.circuit(self._station.queue, False)
-        log.warning("circuit_closed", queue=self._station.queue)
         begun, self._begun = self._begun, set()
         if self._fault is None:
+            log.warning("circuit_closed", queue=self._station.queue)
             for alert in sorted(begun):
                 await self._alerts.end(alert, f"{alert}: back")
 

@@ -7,6 +7,7 @@ answers passive declares from memory.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.connection import make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
 from messaging_service.domain.errors import BrokerDown, QueueMissing
@@ -23,6 +25,9 @@ HEARTBEAT_SECONDS = 10
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 """Seconds between attempts to connect; each failure doubles the pause, less up to half of it at random."""
+
+_DRIVER = ("aio_pika", "aiormq")
+"""They log each failed attempt to connect; it is raised here as well, and said once by who waits for the broker."""
 
 
 @asynccontextmanager
@@ -70,6 +75,8 @@ class Link:
 
     def __init__(self, url: str, name: str, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
         """`name` is what operators see in the broker's list of connections; `connect_timeout` in seconds."""
+        for driver in _DRIVER:
+            logging.getLogger(driver).setLevel(logging.CRITICAL)
         self._url = url
         self._name = name
         self._tls = tls
@@ -153,13 +160,19 @@ class Link:
         return self._attempt
 
     async def _connect(self) -> AbstractConnection:
-        async with answering(2 * self.connect_timeout):
-            return await aio_pika.connect(
-                self._url,
-                ssl_context=self._tls,
-                heartbeat=HEARTBEAT_SECONDS,
-                client_properties={"connection_name": self._name},
-            )
+        """One that failed is closed here: the driver does it when it is collected, which may be in a thread without a loop."""
+        connection = aio_pika.Connection(
+            make_url(self._url, heartbeat=HEARTBEAT_SECONDS),
+            ssl_context=self._tls,
+            client_properties={"connection_name": self._name},
+        )
+        try:
+            async with answering(2 * self.connect_timeout):
+                await connection.connect()
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     def _ended(self, attempt: asyncio.Task[AbstractConnection]) -> None:
         good = not attempt.cancelled() and attempt.exception() is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 import structlog
 from aiohttp import web
@@ -18,15 +18,18 @@ from messaging_service.bootstrap import open_parts
 from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.filing import FilingState
+from messaging_service.domain.message import Step
 from messaging_service.serving import end_in_time, serve_app
 from tests.parts.filing import Hospital, hospital
 from tests.parts.hospitals import write_tenants
 from tests.parts.service import LADDER_MS, PATIENCE, Service, eventually, persisted_event
 from tests.parts.system import free_port
 from workers.clock import again_and_again
+from workers.process import run_steps
 from workers.runner import Runner, Station
 
 QUEUE = "file.spijkenisse.normal"
+QUEUES = ["file.sein.normal", "file.sein.urgent", QUEUE, "file.spijkenisse.urgent"]
 
 
 async def broken_off(work: Callable[[asyncio.Event], object], begun: Callable[[], bool], seconds: float) -> list[str]:
@@ -151,9 +154,29 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     )
 
 
+def test_a_stop_while_the_broker_is_down_says_one_line(
+    settings: Settings, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """No broker from first to last: waited for once, a circuit a queue, one `stopping`; nothing by libraries."""
+    ours = msgspec.structs.replace(settings, store=f"sqlite:{tmp_path}/documents.sqlite")
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        async with open_parts(ours, "test", wait=True) as parts:
+            working = asyncio.create_task(end_in_time(run_steps(parts, [Step.FILE], stop), stop, PATIENCE))
+            await eventually(lambda: [line["event"] for line in lines].count("circuit_open") == len(QUEUES))
+            stop.set()
+            await asyncio.wait_for(working, PATIENCE)
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(work())
+    said = [line["event"] for line in lines if line["event"] != "operations_told"]
+    assert said == ["waiting_for_server", *["circuit_open"] * len(QUEUES), "stopping"]
+    assert [record.name for record in caplog.records] == []
+
+
 async def test_servers_that_are_not_there_are_waited_for(settings: Settings) -> None:
     """Neither store nor broker: one line each, naming the setting, no stack trace; meanwhile the process works."""
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     with structlog.testing.capture_logs() as lines:
         async with open_parts(settings, "test", wait=True) as parts:
             assert parts.tenants

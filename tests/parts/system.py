@@ -6,7 +6,6 @@ The servers (RabbitMQ, MongoDB) are given; each system has queues and a database
 from __future__ import annotations
 
 import json
-import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -219,8 +218,7 @@ async def running(
 
 @asynccontextmanager
 async def _queues(url: str) -> AsyncIterator[Broker]:
-    """A look at the queues from here; it consumes nothing. The driver's own words on lost connections are left out."""
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    """A look at the queues from here; it consumes nothing."""
     embedded = url.startswith("embedded:")
     broker: Broker = EmbeddedBroker(url.removeprefix("embedded:")) if embedded else RabbitBroker(url, name="test")
     await broker.open()

@@ -100,7 +100,7 @@ def test_the_places_lead_to_where_it_was_raised(capsys: pytest.CaptureFixture[st
 
 
 def test_libraries_log_without_their_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """A library's warning or exception: which logger and which error; not its message, arguments or traceback."""
+    """A library's warning or exception: which logger, where and which error; not its message, arguments or traceback."""
     logs.configure("json", "info")
     library = logging.getLogger("aiohttp.server")
     try:
@@ -111,7 +111,11 @@ def test_libraries_log_without_their_text(capsys: pytest.CaptureFixture[str]) ->
     library.info("not even a line")
     failed, warned = written(capsys)
     assert (failed["event"], failed["logger"], failed["error"]) == ("library", "aiohttp.server", "ValueError")
-    assert (warned["logger"], warned["error"]) == ("aiohttp.server", "")
+    assert warned["logger"] == "aiohttp.server"
+    assert "error" not in warned
+    for line in (failed, warned):
+        assert line["place"].startswith("test_logs.py:")
+        assert line["place"].endswith(" test_libraries_log_without_their_text")
     assert SECRET not in json.dumps([failed, warned])
 
 
