@@ -100,7 +100,7 @@ def test_the_places_lead_to_where_it_was_raised(capsys: pytest.CaptureFixture[st
 
 
 def test_libraries_log_without_their_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """A library's warning or exception: which logger, where and which error; not its message, arguments or traceback."""
+    """A library's warning or exception: who, where and which error; not its message, arguments or traceback."""
     logs.configure("json", "info")
     library = logging.getLogger("aiohttp.server")
     try:
