@@ -160,7 +160,7 @@ class Link:
         return self._attempt
 
     async def _connect(self) -> AbstractConnection:
-        """One that failed is closed here: the driver does it when it is collected, which may be in a thread without a loop."""
+        """One that failed is closed here: the driver leaves it to the collector, in whichever thread that runs."""
         connection = aio_pika.Connection(
             make_url(self._url, heartbeat=HEARTBEAT_SECONDS),
             ssl_context=self._tls,
