@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ import aiohttp
 
 from messaging_service.adapters.mail import MailServer, domain_of, greet
 from messaging_service.application.collections import ALL
-from messaging_service.application.ports import Broker, DocumentStore
+from messaging_service.application.ports import Broker, Depth, DocumentStore
 from messaging_service.application.processes import running
 from messaging_service.application.rehearsals import Rehearsals
 from messaging_service.application.rewrap import Rewrap
@@ -81,6 +81,9 @@ async def examine(environment: Mapping[str, str] = os.environ) -> AsyncIterator[
     finally:
         await broker.close()
         await store.close()
+    if url := settings.ops_webhook or "":
+        remedy = "check MESSAGING_OPS_WEBHOOK, the firewall and its certificate: nobody is told of faults meanwhile"
+        yield await _tried("operations webhook", lambda: _connect(url), "takes a connection", remedy)
     for tenant in tenants.values():
         async for finding in _outside(tenant):
             yield finding
@@ -116,6 +119,7 @@ def _keys(settings: Settings, tenants: Mapping[str, Tenant]) -> list[Finding]:
 async def _servers(
     settings: Settings, tenants: Mapping[str, Tenant], store: DocumentStore, broker: Broker
 ) -> AsyncIterator[Finding]:
+    held: set[str] = set()
     try:
         await store.open(ALL)
         await store.ping()
@@ -127,6 +131,7 @@ async def _servers(
             yield finding
         async for finding in _from_store(tenants, store):
             yield finding
+        held = {queue for process in await running(store, system_clock()) for queue in process.circuits}
     try:
         await broker.open()
         await broker.ping()
@@ -136,15 +141,25 @@ async def _servers(
         yield fault("broker", problem)
         return
     yield good("broker", f"answers; all {len(names)} queues are there")
-    idle = [name for name, depth in depths.items() if not depth.consumers and name != PARK_DEAD]
-    if idle:
-        yield fault(
-            "workers", f"nobody works on {', '.join(idle)}", "start `messaging-service worker STEP`, or `serve`"
-        )
-    else:
-        yield good("workers", "every queue has its worker")
+    for finding in workers(depths, held):
+        yield finding
     if depths[PARK_DEAD].ready:
         yield fault("park", f"{depths[PARK_DEAD].ready} messages in {PARK_DEAD}", "see the log of the park worker")
+
+
+def workers(depths: Mapping[str, Depth], held: Collection[str]) -> list[Finding]:
+    """Who works on the queues; `held` are those that a process left alone because the server behind does not answer."""
+    idle = [name for name, depth in depths.items() if not depth.consumers and name != PARK_DEAD]
+    waiting, left = [name for name in idle if name in held], [name for name in idle if name not in held]
+    found = []
+    if waiting:
+        says = f"{', '.join(waiting)}: the server behind does not answer; it is tried again by itself, nothing is lost"
+        remedy = "do not restart anything of ours: get the EPD, on-call or the portal going"
+        found.append(fault("outside", says, remedy))
+    if left:
+        says = f"nobody works on {', '.join(left)}"
+        found.append(fault("workers", says, "start `messaging-service worker STEP`, or `serve`"))
+    return found or [good("workers", "every queue has its worker")]
 
 
 async def _keys_in_use(settings: Settings, tenants: Mapping[str, Tenant], store: DocumentStore) -> list[Finding]:
@@ -185,13 +200,17 @@ async def _from_store(tenants: Mapping[str, Tenant], store: DocumentStore) -> As
 async def _rehearsed(tenant: Tenant, store: DocumentStore, now: int) -> Finding | None:
     last, what = await Rehearsals(store, system_clock).last(tenant.id), f"{tenant.id} alarms"
     minutes = tenant.on_call.rehearse_minutes
-    if not minutes or last is None or not last.taken_at:
+    if not minutes or last is None:
         return None
-    ago = (now - last.taken_at) // 60_000
-    if ago > 2 * minutes + 1 or last.failed:
-        says = f"the last rehearsal came through {ago} minutes ago" + "".join(f", not by {one}" for one in last.failed)
-        return fault(what, says, f"`messaging-service alarms rehearse {tenant.id}` tries it now")
-    return good(what, f"a rehearsal came through {ago} minutes ago")
+    ago = (now - (last.taken_at or last.began_at)) // 60_000
+    overdue, remedy = ago > 2 * minutes + 1, f"`messaging-service alarms rehearse {tenant.id}` tries it now"
+    if not last.taken_at:
+        says = f"no rehearsal came through since they began {ago} minutes ago"
+        return fault(what, says, remedy) if overdue else Finding(what, Health.ADVICE, says, remedy)
+    if last.failed:
+        return fault(what, f"the last rehearsal, {ago} minutes ago, was not taken by: {', '.join(last.failed)}", remedy)
+    says = f"the last rehearsal came through {ago} minutes ago"
+    return fault(what, says, remedy) if overdue else good(what, says)
 
 
 async def _outside(tenant: Tenant) -> AsyncIterator[Finding]:

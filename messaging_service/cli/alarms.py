@@ -79,7 +79,7 @@ def rehearse(tenant: str) -> None:
     if failed is None:
         raise click.ClickException(f"not taken within {_WAITS_SECONDS} s; does the escalate worker run?")
     if failed:
-        raise click.ClickException(f"taken, but not by: {', '.join(failed)}")
+        raise click.ClickException(f"not taken by: {', '.join(failed)}")
     click.secho("on-call took the rehearsal on every channel", fg="green")
 
 

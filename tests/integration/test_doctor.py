@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from messaging_service.adapters.sqlite_documents import SqliteDocuments
+from messaging_service.application.codec import to_document
+from messaging_service.application.collections import ALL, REHEARSALS
+from messaging_service.application.ports import Depth
+from messaging_service.application.rehearsals import Rehearsal
 from messaging_service.bootstrap.alarming import make_alarms
-from messaging_service.bootstrap.doctor import Finding, Health, examine
+from messaging_service.bootstrap.doctor import Finding, Health, examine, workers
+from messaging_service.bootstrap.opening import system_clock
 from messaging_service.cli import main
 from messaging_service.crypto.keyring import Keyring
 from messaging_service.domain.message import Lane
@@ -102,6 +109,50 @@ def test_each_fault_says_what_to_do(service: HttpService, environment: dict[str,
     assert "MESSAGING_SMTP" in faults["mail"].says
     assert told["mail"] == "sein: [email_notice] needs MESSAGING_SMTP"
     assert "[epd]" in faults["sein EPD"].says + faults["sein EPD"].remedy
+
+
+def test_an_operations_webhook_that_nobody_answers(service: HttpService, environment: dict[str, str]) -> None:
+    """The channel that tells of all other faults is tried as well."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken and not listened on: refuses
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/ops"
+        (fault,) = found(service, {**environment, "MESSAGING_OPS_WEBHOOK": url})[Health.FAULT]
+    assert (fault.what, "MESSAGING_OPS_WEBHOOK" in fault.remedy) == ("operations webhook", True)
+
+
+def test_rehearsals_that_never_came_through(service: HttpService, environment: dict[str, str], tmp_path: Path) -> None:
+    """Begun two days ago and never taken is a fault; begun just now is none; a channel that failed is named as such."""
+    broken, now = {**environment, "MESSAGING_STORE": f"sqlite:{tmp_path}/other.sqlite"}, system_clock()
+    began = now - 48 * 3_600_000
+    rows = (
+        (Rehearsal("sein", began, now), Health.FAULT, "since they began 2880 minutes ago"),
+        (Rehearsal("sein", now, now), Health.ADVICE, "no rehearsal came through"),
+        (Rehearsal("sein", began, now, now, ("first webhook",)), Health.FAULT, "was not taken by: first webhook"),
+        (Rehearsal("sein", began, began, began), Health.FAULT, "came through 2880 minutes ago"),
+        (Rehearsal("sein", began, now, now), Health.GOOD, "came through 0 minutes ago"),
+    )
+
+    async def plant(row: Rehearsal) -> None:
+        store = SqliteDocuments(tmp_path / "other.sqlite")
+        await store.open(ALL)
+        await store.delete(REHEARSALS, row.id)
+        await store.insert(REHEARSALS, [to_document(row)])
+        await store.close()
+
+    for row, health, says in rows:
+        service.run(plant(row))
+        (said,) = [one for one in found(service, broken)[health] if one.what == "sein alarms"]
+        assert says in said.says
+
+
+def test_a_queue_that_waits_for_the_epd_wants_no_worker() -> None:
+    """Left alone on purpose: nobody is told to start or restart anything of ours."""
+    depths = {"file.sein.normal": Depth(3, 0), "notify.sein": Depth(0, 0), "persist.normal": Depth(0, 1)}
+    outside, idle = workers(depths, {"file.sein.normal"})
+    assert (outside.what, "do not restart" in outside.remedy) == ("outside", True)
+    assert idle.says == "nobody works on notify.sein"
+    assert "file.sein.normal" in outside.says
+    assert [one.what for one in workers({"persist.normal": Depth(0, 1)}, ())] == ["workers"]
 
 
 def test_what_is_wrong_with_the_settings_is_told_alone(service: HttpService) -> None:
