@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from MESSAGING_* variables; one that is empty counts as not set.
+    """Settings from MESSAGING_* variables; one that is empty counts as not set, and so does an empty file.
 
     Raises:
         SettingInvalid: a variable is missing or malformed; the message names it.
@@ -76,7 +76,13 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as problem:
         raise SettingInvalid(_as_variable(str(problem))) from problem
-    settings = msgspec.structs.replace(settings, broker=read_secret(settings.broker), store=read_secret(settings.store))
+    settings = msgspec.structs.replace(
+        settings,
+        broker=read_secret(settings.broker),
+        store=read_secret(settings.store),
+        ops_webhook=read_secret(settings.ops_webhook or "") or None,
+        smtp=read_secret(settings.smtp or "") or None,
+    )
     _check_scheme("MESSAGING_BROKER", settings.broker, ("embedded", "amqp", "amqps"))
     _check_scheme("MESSAGING_STORE", settings.store, ("sqlite", "mongodb", "mongodb+srv"))
     if min(settings.ladder_ms) < 1:

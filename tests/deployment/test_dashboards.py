@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from messaging_service.adapters.metrics import Metrics
+from tests.parts.certificate import self_signed
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = DEPLOY / "dashboards"
@@ -40,12 +41,17 @@ def test_the_rules_hold() -> None:
 
 
 def test_the_configuration_is_read(tmp_path: Path) -> None:
-    """promtool reads the scrape configuration, with a certificate authority where the secret would lie."""
+    """promtool reads the scrape configuration, and how it is served, with certificates where the secrets would lie."""
     text = (DASHBOARDS / "prometheus.yml").read_text()
     (tmp_path / "ca.pem").touch()
     (tmp_path / "rules.yml").write_text((DASHBOARDS / "rules.yml").read_text())
     (tmp_path / "prometheus.yml").write_text(text.replace("/run/secrets", str(tmp_path)))
     assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    certificate = self_signed(tmp_path).read_bytes()
+    for name in ("metrics.pem", "metrics.key"):
+        (tmp_path / name).write_bytes(certificate)
+    (tmp_path / "web.yml").write_text((DASHBOARDS / "web.yml").read_text().replace("/run/secrets", str(tmp_path)))
+    promtool("check", "web-config", str(tmp_path / "web.yml"))
 
 
 def test_every_alert_is_tried_and_has_a_runbook_entry() -> None:

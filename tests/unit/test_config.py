@@ -72,6 +72,15 @@ def test_an_address_with_a_password_may_lie_in_a_file(tmp_path: Path) -> None:
     assert "pw" not in str(raised.value)
 
 
+def test_what_operations_need_may_be_given_by_file(tmp_path: Path) -> None:
+    """Webhook and mail may be `file:PATH`, as both may hold a password; an empty file counts as not set."""
+    (tmp_path / "webhook").write_text("https://operations.example/alerts\n")
+    (tmp_path / "smtp").write_text("\n")
+    given = {"MESSAGING_OPS_WEBHOOK": f"file:{tmp_path}/webhook", "MESSAGING_SMTP": f"file:{tmp_path}/smtp"}
+    settings = load_settings({**NEEDED, **given})
+    assert (settings.ops_webhook, settings.smtp) == ("https://operations.example/alerts", None)
+
+
 def test_settings_are_frozen() -> None:
     """Read once: nobody changes them afterwards."""
     settings = load_settings(NEEDED)
