@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 from aiohttp import web
 from demonstration import OnCall, Patient, Row, play
@@ -27,9 +28,10 @@ from messaging_service.domain.roles import Role
 
 STATE = ROOT / ".var" / "up"
 _PORT = 8080
+_LOCK = "lock"
 
 
-async def main(once: bool, folder: Path, demonstrate: bool, port: int) -> int:
+async def main(once: bool, folder: Path, demonstrate: bool, port: int, fresh: bool) -> int:
     """Start, demonstrate, and unless `once` keep serving until a signal, with the sandbox's page."""
     console = Console()
     stop = asyncio.Event()
@@ -38,12 +40,10 @@ async def main(once: bool, folder: Path, demonstrate: bool, port: int) -> int:
     if once:
         folder = Path(tempfile.mkdtemp(prefix="messaging-service-"))
     on_call = OnCall()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = (folder / "lock").open("w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        console.print("deploy/up is running already; stop that one first (Ctrl-C there)", style="red")
+        lock = claim(folder, fresh)
+    except NotStarted as problem:
+        console.print(str(problem), style="red", markup=False)
         return 1
     alarms = await _on_call_server(on_call)
     begun = time.monotonic()
@@ -67,8 +67,32 @@ async def main(once: bool, folder: Path, demonstrate: bool, port: int) -> int:
         return 1
     finally:
         await alarms.cleanup()
+        lock.close()
         if once:
             shutil.rmtree(folder)
+
+
+def claim(folder: Path, fresh: bool) -> TextIO:
+    """Take `folder` for this run, emptied where `fresh`, until the answer is closed.
+
+    Raises NotStarted, with nothing changed, when another run has it or it holds what no run of the sandbox made.
+    """
+    mark = folder / _LOCK
+    if folder.exists() and not mark.exists() and any(folder.iterdir()):
+        raise NotStarted(f"{folder} holds something else; name an empty folder, or one of an earlier run")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = mark.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise NotStarted("deploy/up is running already; stop that one first (Ctrl-C there)") from None
+    for each in folder.iterdir() if fresh else ():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each != mark:
+            each.unlink()
+    return lock
 
 
 async def _on_call_server(on_call: OnCall) -> web.AppRunner:
@@ -123,13 +147,13 @@ async def _show_how_to_go_on(running: Running, console: Console) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="deploy/up")
     parser.add_argument("--once", action="store_true", help="stop after the demonstration")
-    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in .var/up")
+    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in the folder")
     parser.add_argument("--folder", type=Path, default=STATE, help="where the state lies (.var/up)")
     parser.add_argument(
         "--no-demonstration", action="store_true", help="start the sandbox without a conversation first"
     )
     parser.add_argument("--port", type=int, default=_PORT, help="the gateway's; the page's is the next; 0: any")
     given = parser.parse_args()
-    if given.fresh:
-        shutil.rmtree(given.folder, ignore_errors=True)
-    sys.exit(asyncio.run(main(given.once, given.folder, not given.no_demonstration, given.port)))
+    if given.fresh and given.once:
+        parser.error("--once has a folder of its own, which is always fresh")
+    sys.exit(asyncio.run(main(given.once, given.folder, not given.no_demonstration, given.port, given.fresh)))

@@ -121,7 +121,11 @@ def behind(number: str, tenant: str | None, lane: str | None, step: str | None, 
 @click.command()
 @as_json
 def ledger(json_output: bool) -> None:
-    """Prove by id that nothing is lost. Exit status 1 when a message is lost or past its limit."""
+    """Prove by id that nothing is lost. Exit status 1 when a message is lost or past its limit.
+
+    Confirmed and persisted are those of the last ten minutes, and what is unsettled of before: what was seen to be
+    stored leaves the count after that. The other numbers are of all that is not proved in the EPD yet.
+    """
 
     async def use(parts: Parts) -> LedgerReport:
         return await make_ledger(parts).check()
@@ -136,7 +140,8 @@ def ledger(json_output: bool) -> None:
 
 def _print_report(report: LedgerReport) -> None:
     click.echo(
-        f"confirmed {report.confirmed}, persisted {report.persisted}, waiting {report.waiting}, "
+        f"Of ten minutes, and what is unsettled of before: confirmed {report.confirmed}, "
+        f"persisted {report.persisted}; of all: waiting {report.waiting}, "
         f"on the way into the EPD {report.under_way}, delivered and not proved yet {report.delivered}, "
         f"parked {report.parked}"
     )
