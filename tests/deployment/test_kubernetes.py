@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from messaging_service.application.topology import topology
+from messaging_service.config import Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KEDA = Path(__file__).parents[1] / "parts" / "npm" / "keda.mjs"
@@ -84,6 +85,18 @@ def test_nothing_is_open_that_is_not_named() -> None:
     """One policy closes everything, both ways."""
     (closed,) = [each for each in MANIFESTS if named(each) == "NetworkPolicy nothing-else"]
     assert closed["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_every_process_may_tell_operations() -> None:
+    """The webhook and mail are set, by secret; policies let every pod reach the webhook and the collector of traces."""
+    (settings,) = [each["data"] for each in MANIFESTS if each["kind"] == "ConfigMap"]
+    for name in ("OPS_WEBHOOK", "SMTP", "BROKER", "STORE"):
+        assert settings[f"MESSAGING_{name}"].startswith("file:/run/secrets/servers/")
+    known = {f"MESSAGING_{field.upper()}" for field in Settings.__struct_fields__}
+    assert {name for name in settings if name.startswith("MESSAGING_")} <= known
+    (policy,) = [each["spec"] for each in MANIFESTS if named(each) == "NetworkPolicy alerts-and-traces"]
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/part-of": "messaging-service"}}
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {443, 4318}
 
 
 def test_scaling_looks_at_queues_that_exist() -> None:
