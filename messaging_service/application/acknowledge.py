@@ -81,6 +81,8 @@ class ApplicationAcknowledgement:
         if verdict.alert:
             text = f"{tenant.id}: the EPD answers {verdict.reason}; see `messaging-service parked list`"
             await self._alerts.begin(f"epd-refuses {tenant.id}", text)
+        elif verdict.action is Action.FILED:
+            await self._alerts.over(f"epd-refuses {tenant.id}", f"{tenant.id}: the EPD files again")
         for follows in self._follows(tenant, filing, message, verdict, refusals):
             again = verdict.action is Action.RETRY
             delay = self._ladder_ms[min(refusals, len(self._ladder_ms)) - 1] if again else 0

@@ -71,6 +71,7 @@ class Alerts:
         self._kept_at: dict[str, int] = {}
         self._told_alone: set[str] = set()
         self._untold: set[str] = set()
+        self._looked_at: dict[str, int] = {}
 
     async def begin(self, key: str, text: str) -> None:
         """Something is wrong; told unless it was told already."""
@@ -128,6 +129,13 @@ class Alerts:
             return
         if ending:
             await self._tell(ending)
+
+    async def over(self, key: str, text: str) -> None:
+        """As `end`, for where it is right with every message: what others began is looked for once a minute."""
+        now = self._clock()
+        if key in self._kept_at or now - self._looked_at.get(key, -_MINUTE_MS) >= _MINUTE_MS:
+            self._looked_at[key] = now
+            await self.end(key, text)
 
     async def _claim_end(self, key: str, text: str, alone: bool) -> Alert | None:
         """Write that it is over; the alert when the caller is to tell so."""

@@ -61,11 +61,14 @@ class Climb:
         for rung in range(alarm.climbed, due):
             first = alarm.messages[0]
             told = Alarm(alarm.tenant, alarm.id, first, alarm.raised_at, alarm.counted, rung=rung + 1)
+            key = f"on-call-down {alarm.tenant} rung {rung + 1}"
             try:
                 await duty.rungs[rung].page(told)
                 climbed = rung + 1
             except OnCallUnreachable as fault:
-                await self._alerts.begin(f"on-call-down {alarm.tenant} rung {rung + 1}", str(fault))
+                await self._alerts.begin(key, str(fault))
+            else:
+                await self._alerts.end(key, f"{alarm.tenant}: rung {rung + 1} took an alarm again")
         await self._record(alarm, climbed)
 
     async def _record(self, alarm: StoredAlarm, climbed: int) -> None:

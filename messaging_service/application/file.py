@@ -45,7 +45,6 @@ class EpdLine:
     epd: Epd
     template: DocumentTemplate
     silences: int = 0
-    refusal_alert: str = ""
 
     def require_heard(self) -> None:
         """Raise EpdDown when it was silent so often in a row that the messages are not to blame."""
@@ -200,20 +199,22 @@ class File:
         state = state_after(line.tenant, ack.code) if filed else FilingState.WAITING
         filing = await self._change(filing.answered(answered, state))
         self._meter.acknowledged(line.tenant.id, filing.lane, ack.code, now - filing.accepted_at)
-        await self._tell_of_refusals(line, verdict)
+        if not (
+            ack.code is AckCode.CA and line.tenant.epd.profile.answers_twice
+        ):  # a commit says nothing of the filing
+            await self._tell_of_refusals(line, verdict)
         if not filed:
             raise MessageFault(verdict.reason, final=verdict.action is Action.PARK)
         return filing
 
     async def _tell_of_refusals(self, line: EpdLine, verdict: Verdict) -> None:
         """One alert when the EPD begins to refuse what the policy calls alarming, one when it files again."""
-        if verdict.action is Action.FILED and line.refusal_alert:
-            await self._alerts.end(line.refusal_alert, f"{line.tenant.id}: the EPD files again")
-            line.refusal_alert = ""
-        elif verdict.alert and not line.refusal_alert:
-            line.refusal_alert = f"epd-refuses {line.tenant.id}"
+        key = f"epd-refuses {line.tenant.id}"
+        if verdict.action is Action.FILED:
+            await self._alerts.over(key, f"{line.tenant.id}: the EPD files again")
+        elif verdict.alert:
             text = f"{line.tenant.id}: the EPD answers {verdict.reason}; see `messaging-service parked list`"
-            await self._alerts.begin(line.refusal_alert, text)
+            await self._alerts.begin(key, text)
 
     async def _change(self, filing: Filing) -> Filing:
         try:

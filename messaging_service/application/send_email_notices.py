@@ -156,6 +156,8 @@ class OwedEmailNotices:
             Access(claimed.tenant, patient, _BY, "read", "email_notice", patient, "e-mail notice")
         )
         await self._settle(claimed, sent_at=self._clock() if claimed.state == CONFIRMED else 0)
+        text = f"the mail server takes letters to patients of {claimed.tenant} again"
+        await self._alerts.over(f"email-notice-given-up {claimed.tenant}", text)
         return True
 
     async def _settle(self, done: EmailNotice, *, state: str = "", sent_at: int = 0) -> None:

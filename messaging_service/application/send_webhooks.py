@@ -126,6 +126,8 @@ class OwedWebhooks:
             await self._not_taken(claimed)
             return False
         await self._store.delete(WEBHOOKS, owed.id)
+        text = f"the portal of {owed.tenant} takes events again; messaging-service webhooks replay sends those given up"
+        await self._alerts.over(f"webhook-given-up {owed.tenant}", text)
         return True
 
     async def _not_taken(self, owed: OwedWebhook) -> None:

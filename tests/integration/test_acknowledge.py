@@ -95,7 +95,11 @@ async def test_a_refusal_for_now_is_sent_again_and_in_the_end_parked(service: Se
         assert await at.park_all() == [message.id]
         assert len({*used, await control_id(at, message.id)}) == 4
         assert at.epd.inbox[message.id].count == 4
-        assert service.operations.keys == ["epd-refuses spijkenisse"]
+        next = await at.filed()
+        assert service.operations.keys == ["epd-refuses spijkenisse"]  # CA is no filing
+        service.clock.minutes(1)
+        await at.acknowledged(at.tenant, answer(await control_id(at, next.id)))
+        assert service.operations.told[1:] == [("epd-refuses spijkenisse", "spijkenisse: the EPD files again")]
 
 
 async def test_a_crash_after_it_was_written_is_made_up_for(service: Service) -> None:

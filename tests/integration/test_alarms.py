@@ -144,7 +144,7 @@ async def test_two_clocks_tell_a_rung_once(service: Service, chain: Chain) -> No
 
 
 async def test_a_rung_that_cannot_be_reached(service: Service, chain: Chain) -> None:
-    """It is tried again, operations are told, and the next one is told at its own time."""
+    """It is tried again, operations are told, and that it is over; the next one is told at its own time."""
     await chain.rings()
     chain.rungs[0].down = True
     service.clock.minutes(5)
@@ -154,6 +154,9 @@ async def test_a_rung_that_cannot_be_reached(service: Service, chain: Chain) -> 
     chain.rungs[0].down = False
     await chain.climb()
     assert chain.told == [1, 1, 0]
+    assert service.operations.told[1:] == [
+        ("on-call-down spijkenisse rung 1", "spijkenisse: rung 1 took an alarm again")
+    ]
 
 
 async def test_one_tap(service: Service, chain: Chain, alarms: Alarms) -> None:

@@ -267,6 +267,13 @@ async def test_a_mail_server_that_is_down_or_hangs(hospital: Hospital, monkeypat
         f"email-notice-given-up {TENANT}"
     ]
     assert (await hospital.owed(), hospital.mailed) == (0, [])
+    await hospital.reply(thread)
+    service.clock.minutes(61)
+    assert await hospital.owed() == 1
+    assert service.operations.told[-1] == (
+        f"email-notice-given-up {TENANT}",
+        f"the mail server takes letters to patients of {TENANT} again",
+    )
 
 
 async def test_the_hospitals_own_words_and_settings(hospital: Hospital) -> None:

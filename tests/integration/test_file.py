@@ -208,6 +208,19 @@ async def test_one_alert_for_many_refusals_and_one_when_it_is_over(service: Serv
     ]
 
 
+async def test_a_restart_does_not_lose_the_end_of_refusals(service: Service) -> None:
+    """Who began to tell is gone: the first that another process files ends it; it looks once a minute."""
+    file, other = Filer(service, "AR"), Filer(service.another())
+    await other(await service.persisted(patient="8"))
+    with pytest.raises(MessageFault):
+        await file(await service.persisted(), attempt=3)
+    await other(await service.persisted(patient="9"))
+    assert service.operations.keys == ["epd-refuses spijkenisse"]
+    service.clock.minutes(1)
+    await other(await service.persisted(patient="10"))
+    assert service.operations.told[1:] == [("epd-refuses spijkenisse", "spijkenisse: the EPD files again")]
+
+
 async def test_a_control_id_is_used_again_only_while_unknown(service: Service) -> None:
     """Unknown: the same MSH-10, for the receiver may replay its answer. After an answer: a new one. TXA-12 never."""
     message = await service.persisted()

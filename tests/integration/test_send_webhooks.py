@@ -97,6 +97,9 @@ async def test_a_day_of_500(hospital: Hospital) -> None:
     assert await hospital.owed.replay(TENANT, hospital.service.clock()) == 2
     assert await hospital.owed() == 2
     assert {event for event, _ in hospital.portal.took} == {f"message.filed.{id}" for id in ids}
+    assert [text for _, text in hospital.service.operations.told if "takes events again" in text] == [
+        hospital.service.operations.told[-1][1]
+    ]
 
 
 async def test_it_is_back(hospital: Hospital) -> None:
