@@ -14,7 +14,7 @@ from messaging_service.application.threads import StoredMessage, Threads, requir
 from messaging_service.application.topology import PARK, file_queue
 from messaging_service.domain.errors import Conflict
 from messaging_service.domain.events import ChangeOrdered, MessagePersisted
-from messaging_service.domain.filing import Attempt, Filing, FilingState, changed_message, is_change
+from messaging_service.domain.filing import Filing, FilingState, changed_message, is_change
 from messaging_service.domain.message import Lane
 from messaging_service.epd.acknowledgement import Acknowledgement, parse_ack
 from messaging_service.epd.policy import Action, Verdict
@@ -90,7 +90,7 @@ class ApplicationAcknowledgement:
 
     def _answered(self, filing: Filing, ack: Acknowledgement, verdict: Verdict) -> Filing:
         sent = filing.attempts[-1]
-        attempt = Attempt(sent.control_id, sent.sent_at, ack.code, ack.error, ack.control_id, self._clock(), ack.digest)
+        attempt = sent.answered(ack.code, ack.error, ack.control_id, self._clock(), ack.digest)
         if verdict.action is Action.FILED:
             state = FilingState.FILED
         else:

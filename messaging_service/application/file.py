@@ -16,7 +16,7 @@ from messaging_service.application.threads import StoredMessage, Threads, requir
 from messaging_service.application.topology import notify_queue
 from messaging_service.domain.errors import Conflict, Deferred, EpdDown, MessageFault
 from messaging_service.domain.events import ChangeOrdered, MessageFiled, MessagePersisted
-from messaging_service.domain.filing import OPEN_STATES, Attempt, Filing, FilingState, changed_message, is_change
+from messaging_service.domain.filing import OPEN_STATES, Filing, FilingState, changed_message, is_change
 from messaging_service.domain.message import Lane
 from messaging_service.epd.acknowledgement import (
     AckCode,
@@ -193,7 +193,7 @@ class File:
     async def _record(self, line: EpdLine, filing: Filing, ack: Acknowledgement, attempts: int) -> Filing:
         sent = filing.attempts[-1]
         now = self._clock()
-        answered = Attempt(sent.control_id, sent.sent_at, ack.code, ack.error, ack.control_id, now, ack.digest)
+        answered = sent.answered(ack.code, ack.error, ack.control_id, now, ack.digest)
         verdict = line.tenant.epd.policy.judge(ack, attempts)
         filed = verdict.action is Action.FILED
         state = state_after(line.tenant, ack.code) if filed else FilingState.WAITING

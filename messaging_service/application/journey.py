@@ -131,6 +131,9 @@ class Journeys:
 def _sendings(filing: Filing) -> Iterator[Moment]:
     for number, attempt in enumerate(filing.attempts, 1):
         sent: dict[str, str | int] = {"attempt": number, "control_id": attempt.control_id}
+        if attempt.first_sent_at:
+            yield Moment(attempt.first_sent_at, "sent", filing.id, sent)
+            sent = {**sent, "sendings": attempt.sendings}
         yield Moment(attempt.sent_at, "sent", filing.id, sent)
         if attempt.acknowledged_at:
             said: dict[str, str | int] = {

@@ -55,7 +55,7 @@ class ProveFiled:
     async def __call__(self, filing: Filing) -> bool:
         """False when the file step has it in hand, which will have its own proof."""
         last = filing.attempts[-1] if filing.attempts else Attempt(filing.control_id, self._clock())
-        proved = Attempt(last.control_id, last.sent_at, RECONCILED, acknowledged_at=self._clock())
+        proved = last.answered(RECONCILED, "", "", self._clock(), "")
         add = filing.answered if last.code == UNKNOWN else filing.answered_later
         try:
             filing = await self._threads.change(add(proved, FilingState.FILED))

@@ -188,7 +188,9 @@ def show_filing(message: str, json_output: bool) -> None:
         (
             number,
             attempt.control_id,
-            moment(attempt.sent_at),
+            attempt.sendings,
+            moment(attempt.first_sent_at or attempt.sent_at),
+            moment(attempt.sent_at) if attempt.first_sent_at else "",
             attempt.code,
             attempt.error,
             attempt.acknowledged,
@@ -197,7 +199,18 @@ def show_filing(message: str, json_output: bool) -> None:
         )
         for number, attempt in enumerate(found.attempts, 1)
     ]
-    columns = ("", "MSH-10", "sent", "MSA-1", "error", "MSA-2", "acknowledged", "SHA-256 of the answer")
+    columns = (
+        "",
+        "MSH-10",
+        "times",
+        "sent",
+        "last sent",
+        "MSA-1",
+        "error",
+        "MSA-2",
+        "acknowledged",
+        "SHA-256 of the answer",
+    )
     print_table(columns, rows, "nothing was sent yet")
 
 

@@ -66,8 +66,10 @@ def _control_id(id: str, answered: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sending. `code` is MSA-1, "unknown" when no acknowledgement of it came; times in milliseconds.
+    """One sending, and those before it under the same control id that got no acknowledgement: `sendings` in all.
 
+    `code` is MSA-1, "unknown" when no acknowledgement came; times in milliseconds. `sent_at` is of the last sending,
+    `first_sent_at` of the first, or 0 when there was one. Releases before these were kept overwrote them.
     `acknowledged` is MSA-2 as the EPD sent it; `ack_digest` the SHA-256 of the raw acknowledgement, in hex.
     """
 
@@ -78,6 +80,16 @@ class Attempt:
     acknowledged: str = ""
     acknowledged_at: int = 0
     ack_digest: str = ""
+    first_sent_at: int = 0
+    sendings: int = 1
+
+    def again(self, now: int) -> Attempt:
+        """Sent once more, as nobody knows what became of it."""
+        return replace(self, sent_at=now, first_sent_at=self.first_sent_at or self.sent_at, sendings=self.sendings + 1)
+
+    def answered(self, code: str, error: str, acknowledged: str, at: int, digest: str) -> Attempt:
+        """This sending with what the EPD said to it, at `at`."""
+        return replace(self, code=code, error=error, acknowledged=acknowledged, acknowledged_at=at, ack_digest=digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +140,16 @@ class Filing:
     def sending(self, now: int) -> Filing:
         """Written down before the first byte leaves, so that a crash is seen as *acknowledgement unknown*.
 
-        A sending after an unknown one takes its place: an EPD that is silent for days leaves one attempt.
+        One after an unknown one is counted with it: an EPD that is silent for days leaves one attempt.
         """
-        known = self.attempts[:-1] if self.is_unknown else self.attempts
-        attempts = (*known, Attempt(self.control_id, now))
+        if self.is_unknown:
+            attempts = (*self.attempts[:-1], self.attempts[-1].again(now))
+        else:
+            attempts = (*self.attempts, Attempt(self.control_id, now))
         return replace(self, state=FilingState.SENDING, attempts=attempts, last_control_id=self.control_id)
 
     def unsent(self, before: Filing) -> Filing:
-        """Nothing left after all: as `before` the sending, with an earlier unknown one that it had replaced."""
+        """Nothing left after all: as `before` the sending, with the count of an earlier unknown one."""
         return replace(before, version=self.version)
 
     def unanswered(self) -> Filing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -65,6 +66,19 @@ async def test_withdraw_and_show(at: Hospital, run: Commands) -> None:
     shown = await run("filing", "show", f"{message.id}.1")
     assert "delivered" in shown.stdout
     assert "AA" in shown.stdout
+
+
+async def test_show_tells_how_often_it_was_sent(service: Service, at: Hospital, run: Commands) -> None:
+    """One that the EPD was silent to and that was sent again: one attempt, its first and last time, and how often."""
+    message = await service.persisted()
+    filing = await at.filing(message.id)
+    for sent_at in (60_000, 120_000, 180_000):
+        filing = await service.threads.change(filing.sending(sent_at))
+    shown = await run("filing", "show", message.id, "--json")
+    (attempt,) = json.loads(shown.stdout)["attempts"]
+    assert (attempt["first_sent_at"], attempt["sent_at"], attempt["sendings"]) == (60_000, 180_000, 3)
+    (row,) = [line for line in (await run("filing", "show", message.id)).stdout.splitlines() if "unknown" in line]
+    assert re.search(r" 3 .*00:01:00Z .*00:03:00Z ", row)
 
 
 async def test_correct(at: Hospital, run: Commands) -> None:

@@ -510,7 +510,8 @@ async def test_over_the_wire_to_an_independent_epd(service: Service) -> None:
         (filed,) = epd.inbox.values()
     assert (filed.document, filed.body, filed.count) == (message.id, SECRET_TEXT, 2)
     assert len(set(filed.control_ids)) == 1
-    assert (await file.filing(message)).state is FilingState.FILED
+    (attempt,) = (await file.filing(message)).attempts
+    assert (attempt.code, attempt.sendings) == ("AA", filed.count)
 
 
 def client(port: int) -> MllpClient:

@@ -16,6 +16,7 @@ from messaging_service.application.park import Park
 from messaging_service.application.ports import AccessPoint, Actor, Document
 from messaging_service.application.processes import Condition, Presence
 from messaging_service.application.samples import Samples
+from messaging_service.domain.filing import FilingState
 from messaging_service.domain.message import Lane
 from tests.integration.test_park import given_up
 from tests.parts.service import Service, enveloped
@@ -96,6 +97,20 @@ def journeys(service: Service) -> Journeys:
         changes=Changes(service.store),
         access_log=service.access_log,
     )
+
+
+async def test_what_was_sent_again_is_in_the_journey(service: Service) -> None:
+    """An EPD that was silent twice and then answered: first and last sending, how often, and the answer."""
+    message = await service.persisted()
+    filing = await service.threads.filing(message.id)
+    assert filing
+    for at in (10, 20, 30):
+        filing = await service.threads.change(filing.sending(message.accepted_at + at))
+    answered = filing.attempts[-1].answered("AA", "", filing.last_control_id, message.accepted_at + 40, "")
+    await service.threads.change(filing.answered(answered, FilingState.FILED))
+    moments = [one for one in (await journeys(service)(message.id)).moments if one.what in ("sent", "acknowledged")]
+    assert [one.at - message.accepted_at for one in moments] == [10, 30, 40]
+    assert [one.facts.get("sendings") for one in moments] == [None, 3, None]
 
 
 async def test_the_journey_of_what_was_never_stored(service: Service) -> None:

@@ -7,6 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from messaging_service.application.codec import from_document, to_document
 from messaging_service.domain.filing import Attempt, Filing, FilingState
 
 FRESH = Filing.waiting("01JZ8Q4Y5VTHX3S3M2T7C9N0KD", "spijkenisse", "normal", 1_000)
@@ -14,7 +15,7 @@ FRESH = Filing.waiting("01JZ8Q4Y5VTHX3S3M2T7C9N0KD", "spijkenisse", "normal", 1_
 
 def answer(filing: Filing, code: str, state: FilingState = FilingState.WAITING) -> Filing:
     sent = filing.attempts[-1]
-    return filing.answered(Attempt(sent.control_id, sent.sent_at, code, acknowledged=sent.control_id), state)
+    return filing.answered(sent.answered(code, "", sent.control_id, 0, ""), state)
 
 
 def test_a_fresh_filing() -> None:
@@ -50,6 +51,22 @@ def test_the_same_control_id_while_unknown() -> None:
     assert unknown.state is FilingState.UNKNOWN
     assert [attempt.control_id for attempt in again.attempts] == [FRESH.control_id]
     assert again.attempts[0].sent_at == 3_000
+
+
+def test_how_often_an_unknown_one_was_sent_is_kept() -> None:
+    """One attempt, with when it was first sent, when last and how often, also once it is answered; the next is anew."""
+    sent = FRESH.sending(2_000).unanswered().sending(3_000).unanswered().sending(4_000)
+    filed = answer(sent, "AE").sending(5_000)
+    assert [(a.first_sent_at, a.sent_at, a.sendings) for a in filed.attempts] == [(2_000, 4_000, 3), (0, 5_000, 1)]
+
+
+def test_an_attempt_of_an_earlier_release_is_read() -> None:
+    """Without a count it was sent once, as far as is known; sent again it counts on from there."""
+    written = to_document(FRESH.sending(2_000).unanswered())
+    for name in ("first_sent_at", "sendings"):
+        del written["attempts"][0][name]
+    again = from_document(written, Filing).sending(3_000)
+    assert [(a.first_sent_at, a.sent_at, a.sendings) for a in again.attempts] == [(2_000, 3_000, 2)]
 
 
 def test_a_new_control_id_after_every_answer() -> None:
