@@ -173,7 +173,7 @@ def test_over_http_and_from_the_shell(running: HttpService, monkeypatch: pytest.
     assert "representatives" in table.stdout
     nowhere = CliRunner().invoke(main, ["logins", "--tenant", "nowhere"], env=environment)
     assert nowhere.exit_code == 2
-    assert "there are sein, spijkenisse" in nowhere.stderr
+    assert "there are: sein, spijkenisse" in nowhere.stderr
     for days in ("0", "93", "-1", "x", "1.5", "%D9%A3"):
         assert running.send("GET", f"/v1/logins?days={days}", token=auditor).status == 400
 
