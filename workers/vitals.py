@@ -26,9 +26,9 @@ async def keep_vitals(parts: Parts, stop: asyncio.Event) -> None:
         try:
             await presence()
             if beats % _BEATS_A_SAMPLE == 0:
-                await sampler()
                 await watch()
                 await parts.alerts.retell()
+                await sampler()  # last: without the broker it cannot, and alerts still go out
         except (ServerFault, Conflict) as problem:
             log.warning("vitals_wait", error=type(problem).__name__)
         beats += 1

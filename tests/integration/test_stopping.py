@@ -12,8 +12,11 @@ import msgspec
 import pytest
 import structlog
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from messaging_service.application.codec import outgoing
+from messaging_service.application.alerts import OWED, Alert
+from messaging_service.application.codec import outgoing, to_document
+from messaging_service.application.collections import ALERTS
 from messaging_service.bootstrap import open_parts
 from messaging_service.config import Settings
 from messaging_service.crypto.keyring import Keyring
@@ -27,6 +30,7 @@ from tests.parts.system import free_port
 from workers.clock import again_and_again
 from workers.process import run_steps
 from workers.runner import Runner, Station
+from workers.vitals import keep_vitals
 
 QUEUE = "file.spijkenisse.normal"
 QUEUES = ["file.sein.normal", "file.sein.urgent", QUEUE, "file.spijkenisse.urgent"]
@@ -173,6 +177,29 @@ def test_a_stop_while_the_broker_is_down_says_one_line(
     said = [line["event"] for line in lines if line["event"] != "operations_told"]
     assert said == ["waiting_for_server", *["circuit_open"] * len(QUEUES), "stopping"]
     assert [record.name for record in caplog.records] == []
+
+
+async def test_a_process_tells_alerts_again(settings: Settings, tmp_path: Path) -> None:
+    """What another process could not tell is posted by one that starts, though the broker is not there."""
+    posts = []
+
+    async def take(request: web.Request) -> web.Response:
+        posts.append((await request.json())["key"])
+        return web.Response()
+
+    app, stop = web.Application(), asyncio.Event()
+    app.router.add_post("/", take)
+    async with TestServer(app, host="127.0.0.1") as channel:
+        ours = msgspec.structs.replace(
+            settings, store=f"sqlite:{tmp_path}/documents.sqlite", ops_webhook=str(channel.make_url("/"))
+        )
+        async with open_parts(ours, "test", wait=True) as parts:
+            alert = Alert("epd-down sein", parts.clock(), state=OWED, owed="down")
+            await parts.store.insert(ALERTS, [to_document(alert)])
+            vitals = asyncio.create_task(keep_vitals(parts, stop))
+            await eventually(lambda: posts == ["epd-down sein"])
+            stop.set()
+            await asyncio.wait_for(vitals, PATIENCE)
 
 
 async def test_servers_that_are_not_there_are_waited_for(settings: Settings) -> None:
