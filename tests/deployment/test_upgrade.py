@@ -1,22 +1,32 @@
-"""A release goes on where the one before was stopped: its store, its queues and its keyring, as it left them."""
+"""A release goes on where the one before was stopped: its store, its queues and its keyring, as it left them.
+
+And what it then writes has all that the samples of the one before have, so that one can go back.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from aiohttp import web
 
 from deploy.sandbox.epd import SandboxEpd
+from messaging_service.application.codec import from_document, outgoing, read_event
 from messaging_service.application.collections import FILINGS
 from messaging_service.bootstrap import Parts, open_parts
 from messaging_service.bootstrap.operating import make_ledger
 from messaging_service.config import Settings
+from messaging_service.domain.events import Event
+from messaging_service.domain.filing import Filing
 from messaging_service.domain.message import Step
+from tests.deployment.written import Documents, documents, envelopes, objects, relied_on
 from workers.process import run_steps
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +101,7 @@ async def test_it_finishes_what_the_release_before_began(
 ) -> None:
     """Every message that waited is filed once, the alarm rings, nothing is lost, and what was stored can be read."""
     settings = restored(sample, tmp_path)
+    before = documents(tmp_path)
     async with hospital(tmp_path, monkeypatch) as (epd, alarms), open_parts(settings, "upgrade") as parts:
         stop = asyncio.Event()
         working = asyncio.create_task(run_steps(parts, list(Step), stop))
@@ -104,3 +115,49 @@ async def test_it_finishes_what_the_release_before_began(
         assert [document.count for document in epd.inbox.values()] == [1] * len(bodies)
         assert len(alarms) == 1
         assert (await make_ledger(parts).check()).lost == []
+    after = documents(tmp_path)
+    written = {key: document for key, document in after.items() if document != before.get(key)}
+    assert {"messages", "filings", "threads", "alarms"} <= {collection for collection, _ in written}
+    assert amiss(relied_on(before), written) == []
+
+
+def amiss(known: dict[str, dict[str, set[type]]], written: Documents) -> list[str]:
+    """The members that a reader of the release before relies on, and that are missing or of another type."""
+    return sorted(
+        f"{path}.{name}"
+        for (collection, _), document in written.items()
+        for path, each in objects(document, collection)
+        for name, types in known.get(path, {}).items()
+        if name not in each or type(each[name]) not in types
+    )
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: str(path.name))
+def test_the_release_before_finds_its_events_in_todays(sample: Path, tmp_path: Path) -> None:
+    """Each event in its queues, written by the present code: every member of it is there, with the same value."""
+    restored(sample, tmp_path)
+    kinds = {kind.__name__: kind for kind in get_args(Event)}
+    waiting = envelopes(tmp_path)
+    assert {envelope.kind for envelope in waiting} == {"MessageAccepted", "MessagePersisted"}
+    for envelope in waiting:
+        again = outgoing(str(envelope.headers["queue"]), read_event(envelope, kinds[envelope.kind])).envelope
+        assert (again.message_id, again.kind, again.headers["queue"]) == (
+            envelope.message_id,
+            envelope.kind,
+            envelope.headers["queue"],
+        )
+        todays, old = json.loads(again.body), json.loads(envelope.body)
+        assert {name: todays.get(name) for name in old} == old
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: str(path.name))
+def test_members_that_a_reader_does_not_know_are_let_pass(sample: Path, tmp_path: Path) -> None:
+    """An event and a document with a member that a later release added are read as if it were not there."""
+    restored(sample, tmp_path)
+    kinds = {kind.__name__: kind for kind in get_args(Event)}
+    for envelope in envelopes(tmp_path):
+        later = replace(envelope, body=json.dumps({**json.loads(envelope.body), "later": [1]}).encode())
+        assert read_event(later, kinds[envelope.kind]) == read_event(envelope, kinds[envelope.kind])
+    for (collection, _), document in documents(tmp_path).items():
+        if collection == "filings":
+            assert from_document({**document, "later": {"a": 1}}, Filing) == from_document(document, Filing)
