@@ -28,6 +28,7 @@ PARTS = (
     ("/usr/bin/chromium", "apt-get install chromium"),
     ("/usr/bin/curl", "apt-get install curl"),
     ("/usr/bin/promtool", "apt-get install --no-install-recommends prometheus"),
+    ("/usr/sbin/nginx", "apt-get install --no-install-recommends nginx"),
     (str(_BIN / "nx-27017"), "deploy/test makes it; remove .venv and run it again"),
 )
 
