@@ -19,6 +19,7 @@ from messaging_service.bootstrap.telling import (
     make_owed_email_notices,
     make_owed_webhooks,
     make_patient_mail,
+    make_webhooks,
 )
 from messaging_service.domain.errors import Conflict, ServerFault
 
@@ -40,7 +41,7 @@ _WORK: Mapping[str, Callable[[Parts], Callable[[], Awaitable[object]]]] = {
     FORGET_EVENTS: make_forget_events,
     RETAIN: make_retain,
     REMIND: make_remind,
-    SEND_WEBHOOKS: make_owed_webhooks,
+    SEND_WEBHOOKS: lambda parts: make_owed_webhooks(parts, make_webhooks(parts)),
     SEND_EMAIL_NOTICES: lambda parts: make_owed_email_notices(parts, make_patient_mail(parts)),
     CLIMB_ALARMS: make_climb,
     WATCH_LEDGER: make_watch_ledger,

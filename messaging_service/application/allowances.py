@@ -154,9 +154,4 @@ class ForgetAllowances:
 
     async def __call__(self) -> int:
         """How many were dropped. Raises StoreDown; what is left is dropped the next time."""
-        now = self._clock()
-        removed = [
-            await remove_due(self._store, ALLOWANCES, "by_end", {"tenant": tenant}, below=now)
-            for tenant in self._tenants
-        ]
-        return sum(removed)
+        return await remove_due(self._store, ALLOWANCES, "by_end", self._tenants, below=self._clock())

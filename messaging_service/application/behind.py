@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from messaging_service.application.collections import ALARMS, AWAITED, FILINGS, JOURNAL, PARKED, WEBHOOKS
+from messaging_service.application.collections import ALARMS, AWAITED, JOURNAL, PARKED, WEBHOOKS, parked_id
 from messaging_service.application.journal import Outcome as Publish
 from messaging_service.application.pages import Found, page_of
 from messaging_service.application.ports import Clock, Document, DocumentStore
 from messaging_service.application.threads import Threads
-from messaging_service.application.untold import Untold
+from messaging_service.application.untold import Untold, filings_in
 from messaging_service.application.watch_ledger import last_report
 from messaging_service.domain.awaited import Outcome
 from messaging_service.domain.filing import OPEN_STATES, FilingState
@@ -124,11 +124,7 @@ class BehindNumbers:
 
     async def _in_states(self, asked: Asked, states: Sequence[FilingState], limit: int) -> Page:
         """The oldest first."""
-        finds = [
-            Found(FILINGS, "by_lane", {"tenant": asked.tenant, "lane": lane, "state": state}, "accepted_at")
-            for lane in asked.lanes
-            for state in states
-        ]
+        finds = [filings_in(asked.tenant, lane, state) for lane in asked.lanes for state in states]
         found, last = await page_of(self._store, finds, after=_moment(asked.after), limit=limit)
         return [_of_filing(document) for _, document in found], _next(last)
 
@@ -157,8 +153,7 @@ class BehindNumbers:
         """The newest first."""
 
         def is_asked_for(_: Found, parked: Document) -> bool:
-            lane = parked["queue"].rpartition(".")[2]
-            return asked.step in (None, parked["step"]) and asked.lane in (None, lane)
+            return asked.step in (None, parked["step"]) and asked.lane in (None, _last_word(parked["queue"]))
 
         finds = [Found(PARKED, "by_time", {"tenant": asked.tenant, "state": state}, "order") for state in _ANY_STATE]
         found, last = await page_of(
@@ -244,7 +239,7 @@ class BehindNumbers:
     async def _gone(self, messages: Sequence[str]) -> set[str]:
         """Those that are stored or parked, and so in the persist queue no more."""
         stored = await self._threads.filings(messages)
-        rest = {f"{message}.{Step.PERSIST}": message for message in messages if message not in stored}
+        rest = {parked_id(message, Step.PERSIST): message for message in messages if message not in stored}
         parked = await self._store.get_many(PARKED, list(rest))
         return {*stored, *(rest[id] for id in parked)}
 
@@ -272,8 +267,13 @@ def _of_webhook(document: Document) -> Behind:
     )
 
 
+def _last_word(queue: str) -> str:
+    """The lane, in the names of queues that have one."""
+    return queue.rpartition(".")[2]
+
+
 def _of_parked(document: Document) -> Behind:
-    lane = document["queue"].rpartition(".")[2]
+    lane = _last_word(document["queue"])
     return Behind(
         document["message"],
         lane if lane in list(Lane) else "",

@@ -153,3 +153,8 @@ ALL = (
     ACCESS_LOG,
     ACCESS_ANCHORS,
 )
+
+
+def parked_id(message: str, step: str) -> str:
+    """The id of what `step` gave up on of `message`, in PARKED."""
+    return f"{message}.{step}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from messaging_service.application.ports import Collection, Document, DocumentStore
@@ -38,10 +38,11 @@ async def due_pages(
 
 
 async def remove_due(
-    store: DocumentStore, collection: Collection, index: str, equal: Mapping[str, Any], *, below: Any
+    store: DocumentStore, collection: Collection, index: str, tenants: Iterable[str], *, below: Any
 ) -> int:
-    """Delete all that is due; returns how many went. Raises StoreDown; what is left goes the next time."""
+    """Delete all of `tenants` that is due; returns how many went. Raises StoreDown; what is left goes the next time."""
     removed = 0
-    async for page in due_pages(store, collection, index, equal, below=below):
-        removed += sum(await asyncio.gather(*(store.delete(collection, document["id"]) for document in page)))
+    for tenant in tenants:
+        async for page in due_pages(store, collection, index, {"tenant": tenant}, below=below):
+            removed += sum(await asyncio.gather(*(store.delete(collection, document["id"]) for document in page)))
     return removed

@@ -32,9 +32,10 @@ from messaging_service.tenants import Tenant
 
 _FILE = step("file", "treatment", AccessPoint.EPD)
 _SILENCES_UNTIL_DOWN = 3
+"""So many sendings in a row without an acknowledgement, and it is the EPD that is down, not a message."""
+
 _WRITTEN_AHEAD_SECONDS = 1.0
 """So old an intent may be when its turn comes (decision 031)."""
-"""So many sendings in a row without an acknowledgement, and it is the EPD that is down, not a message."""
 
 
 @dataclass(slots=True)
@@ -199,9 +200,7 @@ class File:
         state = state_after(line.tenant, ack.code) if filed else FilingState.WAITING
         filing = await self._change(filing.answered(answered, state))
         self._meter.acknowledged(line.tenant.id, filing.lane, ack.code, now - filing.accepted_at)
-        if not (
-            ack.code is AckCode.CA and line.tenant.epd.profile.answers_twice
-        ):  # a commit says nothing of the filing
+        if not only_committed(line.tenant, ack.code):  # which says nothing of the filing
             await self._tell_of_refusals(line, verdict)
         if not filed:
             raise MessageFault(verdict.reason, final=verdict.action is Action.PARK)
@@ -229,10 +228,14 @@ def _event_in(envelope: Envelope) -> MessagePersisted | ChangeOrdered:
     return read_event(envelope, MessagePersisted)
 
 
+def only_committed(tenant: Tenant, code: AckCode) -> bool:
+    """Whether it is a commit that is to be followed by more."""
+    return code is AckCode.CA and tenant.epd.profile.answers_twice
+
+
 def state_after(tenant: Tenant, code: AckCode) -> FilingState:
     """What a positive answer proves: an engine's, or a commit that is to be followed by more, only the delivery."""
-    committed = code is AckCode.CA and tenant.epd.profile.answers_twice
-    if committed or tenant.epd.acknowledged_by == "engine":
+    if only_committed(tenant, code) or tenant.epd.acknowledged_by == "engine":
         return FilingState.DELIVERED
     return FilingState.FILED
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from messaging_service.application.changes import Changes
 from messaging_service.application.codec import from_document
-from messaging_service.application.collections import ALARMS, HELD, PARKED
+from messaging_service.application.collections import ALARMS, HELD, PARKED, parked_id
 from messaging_service.application.escalate import StoredAlarm
 from messaging_service.application.mend import COMMAND_LINE, Operator
 from messaging_service.application.park import Mending, ParkedMessage
@@ -114,7 +114,7 @@ class Journeys:
         )
 
     async def _parked(self, document: str) -> list[ParkedMessage]:
-        found = await self._store.get_many(PARKED, [f"{document}.{step}" for step in Step])
+        found = await self._store.get_many(PARKED, [parked_id(document, step) for step in Step])
         return [from_document(one, ParkedMessage) for one in found.values()]
 
     async def _alarm(self, thread: str, message: str) -> StoredAlarm | None:

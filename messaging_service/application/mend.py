@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from messaging_service.application.actors import OPERATIONS
 from messaging_service.application.codec import from_document, to_document
-from messaging_service.application.collections import PARKED
+from messaging_service.application.collections import PARKED, parked_id
 from messaging_service.application.park import STOPS_THE_MESSAGE, Mending, ParkedMessage
 from messaging_service.application.ports import Access, AccessLog, Actor, Broker, Clock, DocumentStore, Envelope
 from messaging_service.application.ports.tracing import TRACEPARENT
@@ -106,9 +106,9 @@ class Mend:
 
         Raises ParkedNotFound; NotParkedAnyMore when all of them were mended and only parked ones are asked for.
         """
-        asked = [id, *(f"{id}.{step}" for step in Step)]
-        documents = [document for one in asked if (document := await self._store.get(PARKED, one))]
-        found = [from_document(document, ParkedMessage) for document in documents]
+        asked = [id, *(parked_id(id, step) for step in Step)]
+        documents = await self._store.get_many(PARKED, asked)
+        found = [from_document(documents[one], ParkedMessage) for one in asked if one in documents]
         if not found:
             raise ParkedNotFound(id)
         if not parked_only:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from messaging_service.application.codec import UNREADABLE, Outgoing, from_document, outgoing, to_document
-from messaging_service.application.collections import PARKED
+from messaging_service.application.collections import PARKED, parked_id
 from messaging_service.application.ports import Clock, Document, DocumentStore, Envelope
 from messaging_service.application.ports.tracing import TRACEPARENT, valid_traceparent
 from messaging_service.application.threads import Threads
@@ -104,7 +104,7 @@ class Park:
         queue = str(envelope.headers.get("queue", Step.PARK))
         step = _step_of(queue)
         ids = _identifiers(envelope.body)
-        now, id = self._clock(), f"{envelope.message_id}.{step}"
+        now, id = self._clock(), parked_id(envelope.message_id, step)
         return ParkedMessage(
             id=id,
             message=envelope.message_id,

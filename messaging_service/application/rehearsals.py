@@ -76,6 +76,11 @@ class Rehearsals:
                 return
 
 
+def overdue_after(minutes: int) -> int:
+    """How many minutes without one are too many, where one is sent every so many `minutes`."""
+    return 2 * minutes + 1
+
+
 class WatchRehearsals:
     """Tells operations, by their own channel, when rehearsals stay away. Every process watches, so that none need live.
 
@@ -101,7 +106,7 @@ class WatchRehearsals:
         if last.harmless_at > last.taken_at:
             return "the screening does not find the rehearsal urgent; `messaging-service screen` says why."
         silent = self._clock() - max(last.taken_at, last.began_at, self._began_at)
-        if silent > (2 * minutes + 1) * _MINUTE_MS:
+        if silent > overdue_after(minutes) * _MINUTE_MS:
             return f"no rehearsal reached on-call in {silent // _MINUTE_MS} minutes; would an alarm?"
         return f"on-call did not take the rehearsal by {', '.join(last.failed)}" if last.failed else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from messaging_service.application.codec import from_document, to_document
-from messaging_service.application.collections import FILINGS, MESSAGES, PARKED, THREADS
+from messaging_service.application.collections import FILINGS, MESSAGES, PARKED, THREADS, parked_id
 from messaging_service.application.ports import Document, DocumentStore
 from messaging_service.domain.errors import Conflict, MessageFault
 from messaging_service.domain.filing import TAKEN_STATES, Filing, FilingState
@@ -139,7 +139,7 @@ class Threads:
 
     async def parked_unstored(self, id: str) -> Document | None:
         """What is parked of a message that is not stored: before it was, or after a restore that it is younger than."""
-        ids = [f"{id}.{step}" for step in (Step.PERSIST, Step.FILE)]
+        ids = [parked_id(id, step) for step in (Step.PERSIST, Step.FILE)]
         found = await self._store.get_many(PARKED, ids)
         return next((found[id] for id in ids if id in found), None)
 

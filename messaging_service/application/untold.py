@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from messaging_service.application.collections import ALARMS, FILINGS, MESSAGES, PARKED
+from messaging_service.application.collections import ALARMS, FILINGS, MESSAGES, PARKED, parked_id
 from messaging_service.application.feed import Feed
 from messaging_service.application.pages import Found, page_of
 from messaging_service.application.patients import Patients
@@ -53,7 +53,7 @@ class Untold:
 
         One that rings nobody (its topic is not told to on-call) is known by the portal's event alone.
         """
-        finds = [_filings(tenant, Lane.URGENT, state) for state in FilingState]
+        finds = [filings_in(tenant, Lane.URGENT, state) for state in FilingState]
         untold: list[Move] = []
         for _ in range(_ROUNDS):
             moves, before = await self._moves(finds, before, limit)
@@ -71,7 +71,7 @@ class Untold:
         reply.received. Its other events leave nothing by which they could be missed.
         """
         states = (FilingState.FILED, FilingState.PARKED)
-        finds = [_filings(tenant, lane, state) for lane in Lane for state in states]
+        finds = [filings_in(tenant, lane, state) for lane in Lane for state in states]
         finds.append(Found(MESSAGES, "by_time", {"tenant": tenant, "kind": REPLY}, "accepted_at"))
         moves, before = await self._moves(finds, before, limit)
         ids = [move.message for move in moves]
@@ -102,7 +102,7 @@ class Untold:
         return [_move(document) for _, document in found], last
 
     async def _parked(self, messages: Sequence[str], step: Step) -> set[str]:
-        found = await self._store.get_many(PARKED, [f"{message}.{step}" for message in messages])
+        found = await self._store.get_many(PARKED, [parked_id(message, step) for message in messages])
         return {document["message"] for document in found.values()}
 
     async def _not_in_feed(self, moves: Sequence[Move], stored: dict[str, StoredMessage]) -> list[Move]:
@@ -122,7 +122,8 @@ class Untold:
         return {message for message, event in events.items() if event in held}
 
 
-def _filings(tenant: str, lane: Lane, state: FilingState) -> Found:
+def filings_in(tenant: str, lane: Lane, state: FilingState) -> Found:
+    """Those of a tenant's lane in this state, by when they were accepted."""
     return Found(FILINGS, "by_lane", {"tenant": tenant, "lane": lane, "state": state}, "accepted_at")
 
 

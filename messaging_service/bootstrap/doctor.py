@@ -17,7 +17,7 @@ from messaging_service.adapters.mail import MailServer, domain_of, greet
 from messaging_service.application.collections import ALL
 from messaging_service.application.ports import Broker, Depth, DocumentStore
 from messaging_service.application.processes import running
-from messaging_service.application.rehearsals import Rehearsals
+from messaging_service.application.rehearsals import Rehearsals, overdue_after
 from messaging_service.application.rewrap import Rewrap
 from messaging_service.application.topology import PARK_DEAD, topology
 from messaging_service.application.watch_ledger import last_report
@@ -203,7 +203,7 @@ async def _rehearsed(tenant: Tenant, store: DocumentStore, now: int) -> Finding 
     if not minutes or last is None:
         return None
     ago = (now - (last.taken_at or last.began_at)) // 60_000
-    overdue, remedy = ago > 2 * minutes + 1, f"`messaging-service alarms rehearse {tenant.id}` tries it now"
+    overdue, remedy = ago > overdue_after(minutes), f"`messaging-service alarms rehearse {tenant.id}` tries it now"
     if not last.taken_at:
         says = f"no rehearsal came through since they began {ago} minutes ago"
         return fault(what, says, remedy) if overdue else Finding(what, Health.ADVICE, says, remedy)

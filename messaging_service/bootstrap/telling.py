@@ -65,21 +65,22 @@ def make_signs(parts: Parts) -> Signs:
 
 def make_notify(parts: Parts) -> Notify:
     """The use case of the notify step."""
+    webhooks = make_webhooks(parts)
     return Notify(
-        webhooks=make_webhooks(parts),
+        webhooks=webhooks,
         threads=parts.threads,
         patients=parts.patients,
         feed=make_feed(parts),
-        owed=make_owed_webhooks(parts),
+        owed=make_owed_webhooks(parts, webhooks),
         email_notices=make_owed_email_notices(parts, {}),
         clock=parts.clock,
     )
 
 
-def make_owed_webhooks(parts: Parts) -> OwedWebhooks:
+def make_owed_webhooks(parts: Parts, webhooks: Mapping[str, PortalWebhook]) -> OwedWebhooks:
     """What posts again what portals did not take."""
     return OwedWebhooks(
-        webhooks=make_webhooks(parts),
+        webhooks=webhooks,
         store=parts.store,
         feed=make_feed(parts),
         threads=parts.threads,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 
 import click
@@ -26,7 +25,6 @@ def doctor(json_output: bool) -> None:
 
     Nothing is changed and nobody is told. Exit status 1 when there is a fault.
     """
-    logging.getLogger("aiormq").addHandler(logging.NullHandler())  # a broker that is down is a finding, not a log line
     found = asyncio.run(_examined(json_output))
     if json_output:
         print_json(found)

@@ -14,7 +14,7 @@ from messaging_service.application.restored import Restoration
 from messaging_service.bootstrap import Parts
 from messaging_service.bootstrap.keeping import make_destroy
 from messaging_service.bootstrap.operating import make_restored
-from messaging_service.cli.console import as_json, print_json, with_parts
+from messaging_service.cli.console import as_json, asked_tenants, print_json, with_parts
 from messaging_service.domain.errors import SettingInvalid
 
 
@@ -47,8 +47,7 @@ def restored(tenant: str, file: TextIO, path: Path | None, nothing_destroyed: bo
     numbers = file.read().splitlines()
 
     async def use(parts: Parts) -> tuple[Restoration, list[str]]:
-        if tenant not in parts.tenants:
-            raise SettingInvalid(f"no tenant {tenant!r}; there are: {', '.join(parts.tenants)}")
+        asked_tenants(parts.tenants, tenant)
         receipts = [await make_destroy(parts).again(line, OPERATIONS) for line in lines if line.tenant == tenant]
         spared = [id for receipt in receipts for id in receipt.spared]
         return await make_restored(parts)(parts.tenants[tenant], numbers), spared

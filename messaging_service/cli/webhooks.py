@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from messaging_service.bootstrap import Parts
-from messaging_service.bootstrap.telling import make_owed_webhooks
+from messaging_service.bootstrap.telling import make_owed_webhooks, make_webhooks
 from messaging_service.cli.console import as_json, asked_tenants, print_json, with_parts
 
 
@@ -34,7 +34,7 @@ def replay(tenant: str, since: datetime, json_output: bool) -> None:
 
     async def use(parts: Parts) -> int:
         asked_tenants(parts.tenants, tenant)
-        return await make_owed_webhooks(parts).replay(tenant, moment)
+        return await make_owed_webhooks(parts, make_webhooks(parts)).replay(tenant, moment)
 
     found = with_parts(use)
     if json_output:

@@ -59,9 +59,8 @@ class SecondOpinion:
         alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
         # words must speak more clearly where a rule saw denial or long ago, or where next to nothing is said
         unsure = len(reading.words) < _FEW or (not found and any(match.kind == "urgency" for match in matches))
-        enough = limit["notice_short" if len(reading.words) < SHORT and "notice_short" in limit else "notice_alone"]
-        if unsure and "notice_against" in limit:
-            enough = limit["notice_against"]
+        wanted = "notice_against" if unsure else "notice_short" if len(reading.words) < SHORT else "notice_alone"
+        enough = limit.get(wanted, limit["notice_alone"])
         if (alarm and not paged) or (total >= enough and not found):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
         return matches
