@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import rtoml
@@ -23,9 +23,9 @@ _CONTEXTS = frozenset(
 _NEIGHBOUR = 6
 
 
-def packaged_folder() -> Traversable:
+def packaged_folder() -> Path:
     """The lexicon that is shipped with this package."""
-    return resources.files("messaging_service.screening") / "lexicon"
+    return Path(__file__).parent / "lexicon"
 
 
 def read_lexicon(folder: Traversable, table: TermTable) -> Lexicon:
@@ -81,6 +81,7 @@ class _Reader:
         for (language, name), content in files.items():
             if name != "context.toml" and not name.endswith("words.toml"):
                 rules += self._rule_file(f"{language}/{name}", language, content)
+        self.table.close()
         return Lexicon(
             version=version,
             rules=tuple(rules),
@@ -97,7 +98,7 @@ class _Reader:
         self.groups[language] = self._grouped(self.groups.get(language, {}), content.get("groups", {}))
         for word, number in content.get("numbers", {}).items():
             self.number_words[word] = float(number)
-            self.table.number_word(word)
+            self.table.number_words.append(word)
         for unit, words in content.get("units", {}).items():
             for word, factor in words.items():
                 self.units[word] = (unit, float(factor))

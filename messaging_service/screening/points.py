@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from itertools import pairwise
+from itertools import chain, pairwise
 from string import digits
 from typing import Any
 
@@ -51,9 +51,8 @@ class Points:
         self.topics: dict[str, str] = {}
         self.terms: dict[str, Sequence[int]] = {}
         for topic, terms in written["words"].items():
-            for term, (sentence, message) in terms.items():
-                if not (-HIGHEST <= sentence <= HIGHEST and -HIGHEST <= message <= HIGHEST):
-                    raise LexiconFault(f"{term!r} has more than {HIGHEST} points")
+            if max(map(abs, chain.from_iterable(terms.values()))) > HIGHEST:
+                raise LexiconFault(f"{_highest(terms)!r} has more than {HIGHEST} points")
             self.terms |= terms
             self.topics |= dict.fromkeys(terms, topic)
 
@@ -70,6 +69,10 @@ class Points:
             if points > 0 and self.topics[term] != ORDINARY:
                 sums[self.topics[term]] = sums.get(self.topics[term], 0) + points
         return max(sums, key=lambda topic: sums[topic]) if sums else otherwise
+
+
+def _highest(terms: Mapping[str, Sequence[int]]) -> str:
+    return max(terms, key=lambda term: max(map(abs, terms[term])))
 
 
 ORDINARY = "ordinary"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 
+from messaging_service.screening.compiled import compiled
 from messaging_service.screening.context import Judge
 from messaging_service.screening.copying import FoldedCopy, folded_copy
 from messaging_service.screening.disguise import disguised_reading, seems_disguised
@@ -70,7 +71,8 @@ class Screener:
         Raises:
             LexiconFault: a lexicon file is not as it should be.
         """
-        return cls.load_from(packaged_folder())
+        with _uncollected():
+            return cls(*compiled(packaged_folder(), _read))
 
     @classmethod
     def load_from(cls, folder: Traversable) -> Screener:
@@ -80,10 +82,7 @@ class Screener:
             LexiconFault: a lexicon file is not as it should be.
         """
         with _uncollected():
-            table = TermTable(one_to_one())
-            lexicon = read_lexicon(folder, table)
-            lexicon = replace(lexicon, version=version_with_points(lexicon.version, folder))
-            return cls(lexicon, table, read_points(folder))
+            return cls(*_read(folder))
 
     def screen(self, text: str, *, markup: bool, language: str) -> Verdict:
         """Judge `text`; `markup` says that it is HTML (plain markup is noticed anyway).
@@ -281,6 +280,12 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _read(folder: Traversable) -> tuple[Lexicon, TermTable, Mapping[str, Points]]:
+    table = TermTable(one_to_one())
+    lexicon = read_lexicon(folder, table)
+    return replace(lexicon, version=version_with_points(lexicon.version, folder)), table, read_points(folder)
+
+
 def _compiled(lexicon: Lexicon, table: TermTable) -> tuple[Sieve, Finder]:
     words = list(table.whole_words())
     content = frozenset[int]().union(*(part.terms for rule in lexicon.rules for part in rule.parts))
@@ -288,7 +293,7 @@ def _compiled(lexicon: Lexicon, table: TermTable) -> tuple[Sieve, Finder]:
     typos = index_typos(((word, term) for word, term in words if term in content), lexicon.not_typos, known)
     numbers = Numbers(lexicon.number_words, lexicon.units)
     sieve = Sieve(lexicon.rules, table, typos, numbers)
-    return sieve, Finder(sieve.searches, table.lengths, typos, numbers)
+    return sieve, Finder(sieve.searches, table.lengths(), typos, numbers)
 
 
 def _masked(words: frozenset[str]) -> dict[tuple[str, int], list[str]]:

@@ -30,13 +30,15 @@ class Sieve:
     """Compiled for `rules`. Time is linear in the length of the text."""
 
     def __init__(self, rules: Sequence[Rule], table: TermTable, typos: Typos, numbers: Numbers) -> None:
-        bits = _bits(rules)
-        masks = self._masks = _masks(bits, len(table.lengths))
-        keyed = self._keyed = _keyed(rules, bits, len(table.lengths))
+        bits, terms, size = _bits(rules), table.patterns, len(table.patterns) + 1
+        masks = self._masks = _masks(bits, size)
+        keyed = self._keyed = _keyed(rules, bits, size)
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
-        ordered = sorted(range(len(table.patterns)), key=table.patterns.__getitem__)
-        self._parts = Search(table, [at for at in ordered if masks[table.term_of[at]]])
-        self.searches = self._parts, Search(table, [at for at in ordered if not masks[table.term_of[at]]])
+        numerals = table.numerals()
+        asked = [pattern for pattern, term in terms.items() if masks[term]]
+        others = [pattern for pattern, term in terms.items() if not masks[term]]
+        self._parts = Search(numerals + asked, [NUMBER] * len(numerals) + [terms[pattern] for pattern in asked])
+        self.searches = self._parts, Search(others, [terms[pattern] for pattern in others])
         self._pattern_masks = [masks[term] for term in self._parts.terms]
         self._pattern_keyed = [keyed[term] for term in self._parts.terms]
         self._ranges = _ranges(bits)

@@ -35,63 +35,42 @@ class Slot:
 
 @dataclass(slots=True)
 class TermTable:
-    """Every distinct term of all files, each once.
+    """Every distinct term of all files, each once, numbered from 1 in the order in which it was met; 0 is any number.
 
-    `patterns[i]` is what is searched for term `term_of[i]`; a term has `lengths` words; `short` are those of
-    few letters.
+    `patterns` holds what is searched for to find a term, with its number; `short` are the numbers of those of few
+    letters.
     """
 
     fold_table: dict[int, str]
-    patterns: list[str] = field(default_factory=lambda: list(_DIGITS))
-    term_of: list[int] = field(default_factory=lambda: [NUMBER] * len(_DIGITS))
-    lengths: list[int] = field(default_factory=lambda: [1])
+    patterns: dict[str, int] = field(default_factory=dict)
     short: set[int] = field(default_factory=set)
     spelling: dict[str, str] = field(default_factory=dict)
     verbs: set[str] = field(default_factory=set)
     subjects: list[str] = field(default_factory=list)
-    _known: dict[str, int] = field(default_factory=dict)
+    number_words: list[str] = field(default_factory=list)
     _read: dict[str, int] = field(default_factory=dict)
 
-    def number_word(self, word: str) -> None:
-        """Let `word` stand for a number, as `tien` does."""
-        self.patterns.append(f" {word} ")
-        self.term_of.append(NUMBER)
+    def close(self) -> None:
+        """Put the patterns in order, once no further term will be read, and forget how they were written."""
+        self.patterns = dict(sorted(self.patterns.items()))
+        self._read.clear()
 
-    def term(self, written: str) -> int:
-        """The number of the term `written`: `pijn`, `pijn*`, `*pijn`, `*pijn*`, `pijn op de borst`.
+    def numerals(self) -> list[str]:
+        """What is searched for to find a number: digits, and the words that stand for one."""
+        return [*_DIGITS, *[f" {word} " for word in self.number_words]]
 
-        Raises:
-            LexiconFault: nothing is left of the term once it is folded.
-        """
-        core = written.strip("*")
-        if core.strip(_PLAIN):
-            core = _folded_term(core, self.fold_table)
-        if not core:
-            raise LexiconFault(f"the term {written!r} is empty")
-        if "*" not in written:
-            if not self.spelling.keys().isdisjoint(words := core.split(" ")):
-                core = " ".join([self.spelling.get(word, word) for word in words])
-            return self._number(f" {core} ")
-        return self._number(f"{'' if written[0] == '*' else ' '}{core}{'' if written[-1] == '*' else ' '}")
-
-    def _number(self, pattern: str) -> int:
-        known = self._known.get(pattern)
-        if known is not None:
-            return known
-        number = self._known[pattern] = len(self.lengths)
-        self.patterns.append(pattern)
-        self.term_of.append(number)
-        core = pattern.strip()
-        self.lengths.append(core.count(" ") + 1)
-        if len(core) <= _SHORT:
-            self.short.add(number)
-        return number
+    def lengths(self) -> list[int]:
+        """How many words each term has."""
+        words = [1] * (len(self.patterns) + 1)
+        for pattern, term in self.patterns.items():
+            words[term] += pattern.strip().count(" ")
+        return words
 
     def whole_words(self) -> Iterator[tuple[str, int]]:
         """The single words without a star, and those with one at their end (without it), with their numbers."""
-        for pattern, term in self._known.items():
-            if pattern[0] == " " and self.lengths[term] == 1:
-                yield pattern.strip(), term
+        for pattern, term in self.patterns.items():
+            if pattern[0] == " " and " " not in (core := pattern.strip()):
+                yield core, term
 
     def slot(self, written: str | Sequence[str], groups: Mapping[str, Slot]) -> Slot:
         """Read one part: alternatives between bars, `@group` names, `#low-high unit` ranges.
@@ -105,32 +84,46 @@ class TermTable:
             known = self._read.get(alternative)
             if known is not None:
                 terms.add(known)
-            elif alternative.isalpha() and alternative.isascii() and alternative.islower():
-                terms.add(self._plain_word(alternative))
-            elif (start := alternative.lstrip()[:1]) == "@":
-                group = _group(alternative.strip(), groups)
+            elif alternative[:1] == "@":
+                group = _group(alternative, groups)
                 terms |= group.terms
                 numbers += group.numbers
-            elif start == "#":
-                numbers.append(number_range(alternative.strip()))
+            elif alternative[:1] == "#":
+                numbers.append(number_range(alternative))
                 terms.add(NUMBER)
             else:
                 terms.update(self._forms(alternative))
         return Slot(frozenset(terms), tuple(numbers))
 
-    def _plain_word(self, written: str) -> int:
-        """The term of one word in the form in which texts are searched; most terms are such."""
-        number = self._read[written] = self._number(f" {self.spelling.get(written, written)} ")
-        return number
-
-    def _forms(self, alternative: str) -> Sequence[int]:
-        """The terms for `alternative`: itself, and for `kan niet lopen` also `kan ik niet lopen`."""
-        written = alternative.strip()
+    def _forms(self, written: str) -> Sequence[int]:
+        """The terms for `written`: itself, and for `kan niet lopen` also `kan ik niet lopen`."""
         verb, _, rest = written.partition(" ")
         if rest and verb in self.verbs and rest.split(" ")[0] not in self.subjects:
-            return [self.term(written), *(self.term(f"{verb} {subject} {rest}") for subject in self.subjects)]
-        number = self._read[alternative] = self.term(written)
+            return [self._term(written), *(self._term(f"{verb} {subject} {rest}") for subject in self.subjects)]
+        number = self._read[written] = self._term(written)
         return (number,)
+
+    def _term(self, written: str) -> int:
+        """The number of the term `written`: `pijn`, `pijn*`, `*pijn`, `*pijn*`, `pijn op de borst`.
+
+        Raises:
+            LexiconFault: nothing is left of the term once it is folded.
+        """
+        core = written.strip("* ")
+        if core.strip(_PLAIN):
+            core = _folded_term(core, self.fold_table)
+        if not core:
+            raise LexiconFault(f"the term {written!r} is empty")
+        if "*" not in written:
+            if not self.spelling.keys().isdisjoint(words := core.split(" ")):
+                core = " ".join([self.spelling.get(word, word) for word in words])
+            pattern = f" {core} "
+        else:
+            pattern = f"{'' if written[0] == '*' else ' '}{core}{'' if written[-1] == '*' else ' '}"
+        number = self.patterns.setdefault(pattern, len(self.patterns) + 1)
+        if len(core) <= _SHORT:
+            self.short.add(number)
+        return number
 
 
 def _group(name: str, groups: Mapping[str, Slot]) -> Slot:

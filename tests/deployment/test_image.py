@@ -96,12 +96,13 @@ def test_it_runs_as_nobody_from_a_tree_it_cannot_change(tree: Path, home: Path) 
 
 
 def test_the_tree_is_closed(tree: Path) -> None:
-    """No file can be written by whoever runs it, the sources are in it, and nothing that installs more."""
+    """No file can be written by whoever runs it, sources and compiled lexicon are in it, nothing to install with."""
     site = next((tree / "lib").glob("python*/site-packages"))
     writable = [path for path in tree.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o222]
     assert writable == []
     assert (site / "messaging_service").is_dir()
     assert (site / "workers").is_dir()
+    assert list((site / "messaging_service/screening/__pycache__").glob("lexicon.*.pickle"))
     assert not (site / "pip").exists()
     assert {path.name for path in site.iterdir()} & {"pytest", "hypothesis", "tests", "deploy"} == set()
 
