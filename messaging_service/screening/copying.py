@@ -25,9 +25,9 @@ class FoldedCopy:
 def folded_copy(text: str, table: dict[int, str], origin: Sequence[int] | None = None) -> FoldedCopy:
     """Fold `text`, whose characters were typed at `origin`; linear in its length.
 
-    Text of plain letters and accents keeps its length and takes the fast way through `table`.
+    Text of plain letters and accents keeps its length and takes the fast way, by lower case or through `table`.
     """
-    quick = text.translate(table)
+    quick = text.lower() if text.isascii() else text.translate(table)
     if quick.isascii():
         return FoldedCopy(quick, origin)
     characters: list[str] = []

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from itertools import chain, pairwise
-from string import digits
 from typing import Any
 
 import rtoml
@@ -98,25 +97,24 @@ def version_with_points(version: str, folder: Traversable) -> str:
 
 def windows_of(reading: Reading) -> list[Window]:
     """The sentences of `reading`, each once; one that runs on is cut into pieces that overlap."""
-    windows: list[Window] = []
-    first = 0
-    numbered = not reading.copy.isascii() or any(map(reading.copy.__contains__, digits))
+    words, windows, first = _with_sizes(reading.written), {}, 0
     for sentence in reading.sentences:
-        words = sentence.split()
-        if words:
-            windows += _pieces_of(first, _with_sizes(words) if numbered else words)
-        first += len(words)
-    return list({tuple(words): (at, words) for at, words in windows}.values()) or [(0, ["."])]
+        end = first + sentence.count(" ") - 1
+        if first < end <= first + LONG:
+            window = words[first:end]
+            windows[tuple(window)] = first, window
+        elif end > first:
+            windows |= {tuple(piece): (at, piece) for at, piece in _pieces_of(first, words[first:end])}
+        first = end
+    return list(windows.values()) or [(0, ["."])]
 
 
 def _pieces_of(first: int, words: list[str]) -> list[Window]:
-    if len(words) <= LONG:
-        return [(first, words)]
     return [(first + at, words[at : at + _WIDTH]) for at in range(0, len(words) - _STEP // 2, _STEP)]
 
 
 def _with_sizes(words: list[str]) -> list[str]:
-    return [shown_number(word) if word[0].isdigit() else word for word in words]
+    return [shown_number(word) if "0" <= word < ":" else word for word in words]
 
 
 def terms_of(words: Sequence[str]) -> Iterator[str]:

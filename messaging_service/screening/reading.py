@@ -40,13 +40,13 @@ class Reading:
 
     @cached_property
     def copy(self) -> str:
-        """The words as `spelling` writes them."""
-        return f" {' '.join(self._written)} "
+        """What is searched: `written` as one line."""
+        return f" {' '.join(self.written)} "
 
     @cached_property
     def starts(self) -> list[int]:
         """Where each word begins in `copy`."""
-        return list(accumulate((len(word) + 1 for word in self._written), initial=1))
+        return list(accumulate((len(word) + 1 for word in self.written), initial=1))
 
     @cached_property
     def breaks(self) -> list[int]:
@@ -54,7 +54,8 @@ class Reading:
         return [index for index, word in enumerate(self.words) if word in STOPS]
 
     @cached_property
-    def _written(self) -> list[str]:
+    def written(self) -> list[str]:
+        """The words as `spelling` writes them, one by one."""
         if self.spelling.keys().isdisjoint(self.words):
             return self.words
         return list(map(self.spelling.get, self.words, self.words))

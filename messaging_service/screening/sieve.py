@@ -35,8 +35,9 @@ class Sieve:
         keyed = self._keyed = _keyed(rules, bits, size)
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
         numerals = table.numerals()
-        asked = [pattern for pattern, term in terms.items() if masks[term]]
-        others = [pattern for pattern, term in terms.items() if not masks[term]]
+        self._numerals = len(numerals)
+        asked = [pattern for pattern, term in terms.items() if masks[term] or keyed[term]]
+        others = [pattern for pattern, term in terms.items() if not (masks[term] or keyed[term])]
         self._parts = Search(numerals + asked, [NUMBER] * len(numerals) + [terms[pattern] for pattern in asked])
         self.searches = self._parts, Search(others, [terms[pattern] for pattern in others])
         self._pattern_masks = [masks[term] for term in self._parts.terms]
@@ -59,7 +60,7 @@ class Sieve:
             here = reduce(or_, [masks[pattern] for pattern, _, _ in found], might_hold)
             entries = might_key
             if here & _A_NUMBER:
-                places = [first + sentence.count(" ", 0, at) for pattern, at, _ in found if masks[pattern] & _A_NUMBER]
+                places = [first + sentence.count(" ", 0, at) for pattern, at, _ in found if pattern < self._numerals]
                 if fitting := self._fitting(reading.words, places):
                     here, entries = here | fitting, [*might_key, *self._keyed_by_number]
             asked += [entry for entry in entries if entry[0] & here == entry[0]]
@@ -92,9 +93,16 @@ def _ranges(bits: Mapping[Slot, int]) -> dict[str, list[tuple[NumberRange, int]]
 
 
 def _bits(rules: Sequence[Rule]) -> dict[Slot, int]:
-    """A bit for each distinct part; the lowest says that there is some number, fitting or not."""
-    parts = dict.fromkeys(part for rule in rules for part in rule.parts)
+    """A bit for each distinct part that must be looked for; the lowest says that there is some number, fitting or not.
+
+    Where a rule is asked for, its key stands; only whether a number fits the key is still to be seen.
+    """
+    parts = dict.fromkeys(part for rule in rules for part in _sought(rule))
     return {part: _A_NUMBER << (1 + index) for index, part in enumerate(parts)}
+
+
+def _sought(rule: Rule) -> list[Slot]:
+    return [part for at, part in enumerate(rule.parts) if at != rule.key or NUMBER in part.terms]
 
 
 def _masks(bits: Mapping[Slot, int], terms: int) -> list[int]:
@@ -111,7 +119,7 @@ def _keyed(rules: Sequence[Rule], bits: Mapping[Slot, int], terms: int) -> list[
     """For each term the rules that are asked for where it stands: those whose rarest part it serves."""
     keyed: list[tuple[_Asked, ...]] = [()] * terms
     for rule in rules:
-        need = reduce(or_, [bits[part] for part in rule.parts])
+        need = reduce(or_, [bits[part] for part in _sought(rule)], 0)
         entry = 0 if rule.whole_message else need, need, rule
         alone = (entry,)
         for term in rule.parts[rule.key].terms:
