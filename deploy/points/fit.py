@@ -58,7 +58,13 @@ LIMITS = {
         "alarm_beside": 12,
         "alarm_kept": -7,
     },
-    "prohibited": {"caution_alone": 5, "refuse_alone": 17, "refuse_spares": -5, "refuse_kept": -15},
+    "prohibited": {
+        "caution_alone": 5,
+        "refuse_alone": 20,
+        "refuse_beside": 12,
+        "refuse_lead": 15,
+        "refuse_kept": -10,
+    },
 }
 STEPS = {"urgency": {"notice": 1, "alarm": 2}, "prohibited": {"refuse": 2}}
 

@@ -8,7 +8,7 @@ from math import inf
 
 from messaging_service.screening.points import KINDS, Points, windows_of
 from messaging_service.screening.reading import Reading
-from messaging_service.screening.verdict import OUTWEIGHED, Match, refuses
+from messaging_service.screening.verdict import OUTWEIGHED, QUOTED, Match, refuses
 from messaging_service.screening.weighing import Opinion, Scales
 
 NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
@@ -32,8 +32,8 @@ class SecondOpinion:
             return matches
         urgency, prohibited = self._scales.weigh(windows_of(reading))
         matches = self._urgency(matches, self.points["urgency"], urgency, reading)
-        spared = urgency.total > self.points["prohibited"].thresholds.get("refuse_spares", inf)
-        return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing, spared=spared)
+        lead = prohibited.total - urgency.total
+        return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing, lead=lead)
 
     def explained(self, reading: Reading) -> list[str]:
         """A line for each kind: the total, and the words of the leading sentence that spoke most for and against."""
@@ -73,9 +73,9 @@ class SecondOpinion:
         reading: Reading,
         refusing: frozenset[str],
         *,
-        spared: bool,
+        lead: float,
     ) -> list[Match]:
-        """`spared` says that the words may speak of an emergency: then points alone refuse nothing."""
+        """`lead`: how far the points for abuse are above those for urgency; what may be an emergency is not refused."""
         read = [match for match in matches if match.kind == "prohibited"]
         found = [match for match in read if match.counts]
         total, limit = opinion.total, points.thresholds
@@ -83,8 +83,10 @@ class SecondOpinion:
             if total >= limit["refuse_kept"]:
                 return matches
             return [replace(m, context=OUTWEIGHED) if refuses(m, refusing) else m for m in matches]
-        # where a rule saw a quotation or somebody else's words, the points cannot know better
-        if total >= limit["refuse_alone"] and not read and not spared:
+        # of a quotation the points cannot know better; of what a rule only marks, fewer of them do
+        quoted = any(match.context == QUOTED for match in read)
+        enough = limit.get("refuse_beside" if found else "refuse_alone", limit["refuse_alone"])
+        if total >= enough and lead >= limit.get("refuse_lead", -inf) and not quoted:
             return [*matches, _match(REFUSE, "prohibited", points, opinion, reading)]
         if total >= limit["caution_alone"] and not found:
             return [*matches, _match(CAUTION, "prohibited", points, opinion, reading)]

@@ -45,11 +45,13 @@ _PROHIBITED = """start = 0
 [thresholds]
 caution_alone = 10
 refuse_alone = 20
-refuse_spares = 15
+refuse_beside = 15
+refuse_lead = 13
 refuse_kept = -10
 [words.hateful]
 flapdrol = [30, 0]
 zemel = [12, 0]
+dinges = [5, 0]
 [words.ordinary]
 bedankt = [-40, 0]
 """
@@ -66,6 +68,12 @@ alarm = false
 parts = ["knibbel"]
 unless = ["nep"]
 """
+_MARKING = """
+[[rule]]
+id = "two"
+verdict = "caution"
+parts = ["mompel"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,9 @@ def screener(tmp_path_factory: pytest.TempPathFactory) -> Screener:
     folder = tmp_path_factory.mktemp("lexicon")
     (folder / "nl").mkdir()
     (folder / "nl" / "urgency_eye.toml").write_text(_RULES.format("urgency", "eye", "kwabbel") + _QUIET, "utf-8")
-    (folder / "nl" / "prohibited_hateful.toml").write_text(_RULES.format("prohibited", "hateful", "prutsel"), "utf-8")
+    (folder / "nl" / "prohibited_hateful.toml").write_text(
+        _RULES.format("prohibited", "hateful", "prutsel") + _MARKING, "utf-8"
+    )
     (folder / "points_urgency.toml").write_text(_URGENCY, "utf-8")
     (folder / "points_prohibited.toml").write_text(_PROHIBITED, "utf-8")
     return Screener.load_from(folder)
@@ -129,6 +139,15 @@ def test_points_alone_refuse_nothing_that_may_be_an_emergency(screener: Screener
     verdict = _screen(screener, "zwieber. flapdrol")
     assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (False, False, Outcome.CAUTION)
     assert _screen(screener, "zwieber. prutsel").outcome is Outcome.REFUSE
+    assert _screen(screener, "zwieber. flapdrol zemel").outcome is Outcome.REFUSE
+
+
+def test_beside_a_rule_that_only_marks_fewer_points_refuse(screener: Screener) -> None:
+    """What a rule marks and the words confirm is refused, at a lower limit than words alone; a quotation never."""
+    assert _screen(screener, "zemel dinges").outcome is Outcome.CAUTION
+    assert _screen(screener, "mompel").outcome is Outcome.CAUTION
+    assert _screen(screener, "zemel dinges. mompel").outcome is Outcome.REFUSE
+    assert _screen(screener, 'zemel dinges. Hij zei "mompel"').outcome is Outcome.CAUTION
 
 
 def test_words_against_silence_the_alarm_of_a_rule_never_its_notice(screener: Screener) -> None:
@@ -214,7 +233,7 @@ def test_a_changed_point_changes_the_version(tmp_path: Path) -> None:
     shutil.copytree(str(packaged_folder()), with_points)
     before = Screener.load_from(with_points).lexicon.version
     file = with_points / "points_urgency.toml"
-    file.write_text(file.read_text("utf-8").replace("start = ", "start = 1", 1), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("start = ", "start = 20 # ", 1), "utf-8")
     assert Screener.load_from(with_points).lexicon.version != before
 
 
