@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from itertools import chain, pairwise
+from math import sqrt
 from typing import Any
 
 import rtoml
@@ -29,6 +30,9 @@ LONG = 30
 _WIDTH, _STEP = 24, 12
 MOST = 60
 """However long a message runs on, its own points never drown the sentence that leads."""
+
+AT_FULL = 6
+"""Words of a message whose own points count in full; of more they count as the square root of the length."""
 
 MOST_BY_OTHERS, LEAST_BY_OTHERS = 12, 4
 """A thousand sentences that say nothing do not add up to one that does: they add no more than the leading one says."""
@@ -115,6 +119,11 @@ def _pieces_of(first: int, words: list[str]) -> list[Window]:
 
 def _with_sizes(words: list[str]) -> list[str]:
     return [shown_number(word) if "0" <= word < ":" else word for word in words]
+
+
+def share_of_message(windows: Sequence[Sequence[str]]) -> float:
+    """What a message's own points count: in a long one, where ordinary words add up, each the less."""
+    return sqrt(AT_FULL / max(AT_FULL, sum(map(len, windows))))
 
 
 def terms_of(words: Sequence[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from messaging_service.screening.points import (
     Points,
     Window,
     pieces,
+    share_of_message,
 )
 
 _REMEMBERED = 20_000
@@ -53,8 +54,10 @@ class Scales:
         """For each kind what the words of `windows` (one or more) speak for, without what the rules found."""
         sums = [self._sum(words) + self._middle for _, words in windows]
         fields = [[(one >> shift & _FIELD) - _HALF for one in sums] for shift in self._shifts]
+        share = share_of_message([words for _, words in windows])
         return [
-            _opinion(points.start, fields[2 * at], fields[2 * at + 1], windows) for at, points in enumerate(self._kinds)
+            _opinion(points.start, fields[2 * at], share * sum(fields[2 * at + 1]), windows)
+            for at, points in enumerate(self._kinds)
         ]
 
     def _sum(self, words: Sequence[str]) -> int:
@@ -62,12 +65,12 @@ class Scales:
         return sum(map(self._known.__getitem__, set(words)), pairs)
 
 
-def _opinion(start: int, sentences: Sequence[int], messages: Sequence[int], windows: Sequence[Window]) -> Opinion:
+def _opinion(start: int, sentences: Sequence[int], message: float, windows: Sequence[Window]) -> Opinion:
     highest = max(sentences)
     others = SCALE * log(sum([exp((one - highest) / SCALE) for one in sentences]))
     lead = highest + min(others, max(LEAST_BY_OTHERS, min(highest, MOST_BY_OTHERS)))
     first, words = windows[sentences.index(highest)]
-    rest = max(-MOST, min(MOST, sum(messages)))
+    rest = max(-MOST, min(MOST, message))
     return Opinion(start + lead + rest, first, first + len(words) - 1, words)
 
 
