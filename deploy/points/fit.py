@@ -23,7 +23,7 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.optimize import minimize
 
-from messaging_service.screening.evaluate import read_rows
+from messaging_service.screening.evaluate import Row, read_rows
 from messaging_service.screening.points import (
     KINDS,
     LEAST_BY_OTHERS,
@@ -42,8 +42,30 @@ ROOT = Path(__file__).resolve().parents[2]
 SETS = ROOT / "tests/evaluation/development"
 LEXICON = ROOT / "messaging_service/screening/lexicon"
 POSITIVE = {"urgency": "urgent", "prohibited": "refuse"}
-# phenomena of permitted texts that are certainly no emergency, lent to urgency as routine texts
-HARMLESS = {"ordinary", "idiom", "names_places", "disease", "anatomy", "sexuality", "group_mention", "angry_complaint"}
+# permitted texts whose category holds one of these are not lent to urgency as routine texts
+PERHAPS_URGENT = [
+    "abuse",
+    "accident",
+    "assault",
+    "bleed",
+    "dark",
+    "delus",
+    "fall",
+    "grief",
+    "halluc",
+    "intrus",
+    "overd",
+    "pain",
+    "poison",
+    "psych",
+    "self",
+    "suic",
+    "survivor",
+    "threat",
+    "trauma",
+    "victim",
+    "violen",
+]
 STRENGTH = {"urgency": 0.5, "prohibited": 1.0}
 MESSAGE_SHARE = {"urgency": 2.0, "prohibited": 1.0}
 LEAST_TEXTS = 3
@@ -92,12 +114,18 @@ def texts(kind: str, screener: Screener) -> list[Text]:
         own = file.stem.startswith(kind)
         digits = sights.get(file.stem) if own else None
         for index, row in enumerate(read_rows(file.read_text("utf-8").splitlines())):
-            if own or kind == "prohibited" or row.topic in HARMLESS:
+            if own or kind == "prohibited" or _plainly_routine(row, screener):
                 positive = own and row.label == POSITIVE[kind]
                 windows = [words for _, words in windows_of(screener.reading(row.text))]
                 sight = int(digits[index]) if digits else -1
                 found.append(Text(author(file.stem), positive, row.topic, row.language, windows, sight, not own))
     return found
+
+
+def _plainly_routine(row: Row, screener: Screener) -> bool:
+    """Whether a permitted text is certainly no emergency: no rule even looks at it, and it is not about one."""
+    dark = any(sign in row.topic for sign in PERHAPS_URGENT)
+    return row.label == "allow" and not dark and screener.look(row.text, markup=False).settled
 
 
 def author(stem: str) -> str:
