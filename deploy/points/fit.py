@@ -43,45 +43,29 @@ SETS = ROOT / "tests/evaluation/development"
 LEXICON = ROOT / "messaging_service/screening/lexicon"
 POSITIVE = {"urgency": "urgent", "prohibited": "refuse"}
 # permitted texts whose category holds one of these are not lent to urgency as routine texts
-PERHAPS_URGENT = [
-    "abuse",
-    "accident",
-    "assault",
-    "bleed",
-    "dark",
-    "delus",
-    "fall",
-    "grief",
-    "halluc",
-    "intrus",
-    "overd",
-    "pain",
-    "poison",
-    "psych",
-    "self",
-    "suic",
-    "survivor",
-    "threat",
-    "trauma",
-    "victim",
-    "violen",
-]
+PERHAPS_URGENT = (
+    *("abuse", "accident", "assault", "bleed", "dark", "delus", "fall", "grief", "halluc", "intrus", "overd", "pain"),
+    *("poison", "psych", "self", "suic", "survivor", "threat", "trauma", "victim", "violen"),
+)
 STRENGTH = {"urgency": 0.5, "prohibited": 1.0}
 MESSAGE_SHARE = {"urgency": 2.0, "prohibited": 1.0}
 LEAST_TEXTS = 3
+LEAST_POINTS = 3
 # how readily a term is given weight, beside how rare it is: a piece of a word, a pair of neighbours, a word
 READINESS = {"urgency": (0.7, 1.0, 1.0), "prohibited": (0.5, 0.7, 1.0)}
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
-        "notice_alone": 6,
-        "notice_short": 12,
-        "notice_against": 20,
-        "notice_kept": -15,
-        "paged_kept": -50,
-        "alarm_alone": 24,
-        "alarm_beside": 12,
-        "alarm_kept": -7,
+        "notice_alone": -14,
+        "notice_short": -6,
+        "notice_against": 14,
+        "notice_kept": -25,
+        "paged_kept": -30,
+        "short_kept": -40,
+        "alarm_alone": 12,
+        "alarm_beside": 4,
+        "alarm_kept": -10,
+        "alarm_short": -25,
     },
     "prohibited": {
         "caution_alone": 5,
@@ -89,6 +73,7 @@ LIMITS = {
         "refuse_beside": 8,
         "refuse_lead": 15,
         "refuse_kept": -15,
+        "refuse_short": -40,
     },
 }
 STEPS = {"urgency": {"notice": 1, "alarm": 2}, "prohibited": {"refuse": 2}}
@@ -136,7 +121,7 @@ def author(stem: str) -> str:
 
 def examples(kind: str, screener: Screener) -> list[Text]:
     """What the rules themselves must find, so that the points do not speak against it; never measured on."""
-    rules = [rule for rule in screener.lexicon.rules if rule.kind == kind and (rule.alarm or rule.refuses)]
+    rules = [rule for rule in screener.lexicon.rules if rule.kind == kind and (kind == "urgency" or rule.refuses)]
     found = [(rule, [words for _, words in windows_of(screener.reading(t))]) for rule in rules for t in rule.match]
     return [Text("rules", True, rule.topic, rule.language, windows, -1, True) for rule, windows in found]
 
@@ -244,14 +229,7 @@ def show(kind: str, chosen: list[Text]) -> None:
     for name in [*sorted({text.author for text in chosen if text.sight >= 0}), "all"]:
         mine = (sight >= 0) & np.array([name in (text.author, "all") for text in chosen])
         for step, found in STEPS[kind].items():
-            beside = limits.get(f"{step}_beside", limits[f"{step}_alone"])
-            alone = np.where(
-                size < SHORT, limits.get(f"{step}_short", limits[f"{step}_alone"]), limits[f"{step}_alone"]
-            )
-            without = words >= np.where(sight > 0, beside, alone)
-            fires = np.where(sight >= found, words >= limits[f"{step}_kept"], without)
-            if step == "notice":
-                fires = np.where(sight == STEPS[kind]["alarm"], words >= limits["paged_kept"], fires)
+            fires = _fires(step, found, limits, words, sight, size)
             hits, clear = fires[mine & positive], ~fires[mine & ~positive]
             rules = (sight >= found)[mine & positive], ~(sight >= found)[mine & ~positive]
             print(
@@ -261,13 +239,28 @@ def show(kind: str, chosen: list[Text]) -> None:
             )
 
 
+def _fires(step: str, found: int, limits: dict[str, int], words, sight, size) -> np.ndarray:
+    """Whether the points, beside what the rules said at first sight, take this step (as `SecondOpinion` does)."""
+
+    def limit(name: str, otherwise: str = "alone", *, short: str = "") -> np.ndarray:
+        value = limits.get(name, limits[f"{step}_{otherwise}"])
+        return np.where(size < SHORT, limits.get(short, value), value)
+
+    kept = limit(f"{step}_kept", short="short_kept" if step == "notice" else f"{step}_short")
+    alone = limit(f"{step}_alone", short="notice_short" if step == "notice" else "")
+    fires = np.where(sight >= found, words >= kept, words >= np.where(sight > 0, limit(f"{step}_beside"), alone))
+    if step == "notice":
+        fires = np.where(sight > found, words >= limit("paged_kept", short="short_kept"), fires)
+    return fires
+
+
 def write(kind: str, chosen: list[Text], lent: list[Text]) -> None:
     fit = Fit(kind, chosen + lent)
     topic_of = _topics(chosen)
     groups: dict[str, list[str]] = {}
     for term, index in fit.at.items():
         points = round(fit.sentence[index] * SCALE), round(fit.message[index] * SCALE)
-        if any(points):
+        if abs(points[0]) + abs(points[1]) > LEAST_POINTS:
             name = topic_of.get(term, ORDINARY) if sum(points) > 0 else ORDINARY
             groups.setdefault(name, []).append(f"{json.dumps(term, ensure_ascii=False)} = [{points[0]}, {points[1]}]")
     heading = (Path(__file__).parent / f"heading_{kind}.txt").read_text("utf-8")

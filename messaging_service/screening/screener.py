@@ -23,7 +23,7 @@ from messaging_service.screening.points import Points, read_points, version_with
 from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
-from messaging_service.screening.second_opinion import OPINIONS, REFUSE, SecondOpinion
+from messaging_service.screening.second_opinion import CAUTION, OPINIONS, REFUSE, SHORT, SecondOpinion
 from messaging_service.screening.sieve import Sieve
 from messaging_service.screening.spans import Spans
 from messaging_service.screening.terms import NUMBER, TermTable
@@ -113,10 +113,26 @@ class Screener:
         matches = self.second_opinion.on(matches, look.readings[0][0], self._refusing)
         if not matches:
             return self._nothing
+        matches = self._in_known_words(matches, look.readings[0][0], language)
         matches = self._told(matches, look.readings[0][0])
         matches = self._without_abuse(matches)
         matches.sort(key=lambda match: (not match.rule.startswith(f"{language[:2]}."), match.start, match.rule))
         return conclude(tuple(matches), self._refusing, self.lexicon.version)
+
+    def _in_known_words(self, matches: list[Match], reading: Reading, stated: str) -> list[Match]:
+        """Points refuse only in a language of which they have learned much, one with function words; else they mark."""
+        if all(match.rule != REFUSE for match in matches) or self._speaks_a_known_language(reading, stated):
+            return matches
+        return [replace(match, rule=CAUTION) if match.rule == REFUSE else match for match in matches]
+
+    def _speaks_a_known_language(self, reading: Reading, stated: str) -> bool:
+        """Whether the text shows it; of one of few words, a word of it and the stated language will do."""
+        spoken, shown = self._language(reading, stated)
+        words = len([word for word in reading.words if word.isalpha()])
+        known = self.lexicon.function_words.get(spoken)
+        return known is not None and (
+            shown or words < _TELLING or (words < SHORT and not known.isdisjoint(reading.words))
+        )
 
     def _told(self, matches: list[Match], reading: Reading) -> list[Match]:
         """What stands in a report of what was said or done to the writer marks the message but does not refuse it."""

@@ -50,16 +50,18 @@ class SecondOpinion:
         found = [match for match in matches if match.kind == "urgency" and match.counts]
         paged = any(match.alarm for match in found)
         total, limit = opinion.total, points.thresholds
-        # what a rule would page for keeps its notice, unless hardly a word of the message agrees
-        if found and total < (limit.get("paged_kept", -inf) if paged else limit["notice_kept"]):
+        short = len(reading.words) < SHORT
+        # what a rule would page for keeps its notice, unless hardly a word of the message agrees; few words say little
+        kept = "short_kept" if short else "paged_kept" if paged else "notice_kept"
+        if found and total < limit.get(kept, -inf):
             return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
-        if paged and total < limit["alarm_kept"]:
+        if paged and total < limit.get("alarm_short" if short else "alarm_kept", -inf):
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
         # a rule that pages nobody, or whose context silences it, needs fewer words beside it than none at all
         alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
         # words must speak more clearly where a rule saw denial or long ago, or where next to nothing is said
         unsure = len(reading.words) < _FEW or (not found and any(match.kind == "urgency" for match in matches))
-        wanted = "notice_against" if unsure else "notice_short" if len(reading.words) < SHORT else "notice_alone"
+        wanted = "notice_against" if unsure else "notice_short" if short else "notice_alone"
         enough = limit.get(wanted, limit["notice_alone"])
         if (alarm and not paged) or (total >= enough and not found):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
@@ -80,7 +82,7 @@ class SecondOpinion:
         found = [match for match in read if match.counts]
         total, limit = opinion.total, points.thresholds
         if any(refuses(match, refusing) for match in found):
-            if total >= limit["refuse_kept"]:
+            if total >= limit.get("refuse_short" if len(reading.words) < SHORT else "refuse_kept", -inf):
                 return matches
             return [replace(m, context=OUTWEIGHED) if refuses(m, refusing) else m for m in matches]
         # of a quotation the points cannot know better; of what a rule only marks, fewer of them do

@@ -30,9 +30,11 @@ _URGENCY = """start = 0
 notice_alone = 20
 notice_against = 30
 notice_kept = -40
+short_kept = -200
 alarm_alone = 40
 alarm_beside = 22
 alarm_kept = -10
+alarm_short = -12
 [words.eye]
 zwabber = [25, 0]
 zwieber = [17, 0]
@@ -48,6 +50,7 @@ refuse_alone = 20
 refuse_beside = 15
 refuse_lead = 13
 refuse_kept = -10
+refuse_short = -30
 [words.hateful]
 flapdrol = [30, 0]
 zemel = [12, 0]
@@ -85,6 +88,7 @@ def screener(tmp_path_factory: pytest.TempPathFactory) -> Screener:
     (folder / "nl" / "prohibited_hateful.toml").write_text(
         _RULES.format("prohibited", "hateful", "prutsel") + _MARKING, "utf-8"
     )
+    (folder / "nl" / "words.toml").write_text('[function_words]\nnl = ["een", "wat", "dat", "er"]\n', "utf-8")
     (folder / "points_urgency.toml").write_text(_URGENCY, "utf-8")
     (folder / "points_prohibited.toml").write_text(_PROHIBITED, "utf-8")
     return Screener.load_from(folder)
@@ -139,14 +143,32 @@ def test_points_alone_refuse_nothing_that_may_be_an_emergency(screener: Screener
     verdict = _screen(screener, "zwieber. flapdrol")
     assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (False, False, Outcome.CAUTION)
     assert _screen(screener, "zwieber. prutsel").outcome is Outcome.REFUSE
-    assert _screen(screener, "zwieber. flapdrol zemel").outcome is Outcome.REFUSE
+    assert _screen(screener, "zwieber. wat een flapdrol zemel").outcome is Outcome.REFUSE
+
+
+def test_points_only_mark_in_a_language_of_which_they_know_little(screener: Screener) -> None:
+    """Small words show the language; of a text of two words or fewer the stated one is believed."""
+    assert _screen(screener, "flapdrol").outcome is Outcome.REFUSE
+    assert screener.screen("flapdrol", markup=False, language="xx").outcome is Outcome.CAUTION
+    assert _screen(screener, "flapdrol lorum ipsa dolor").outcome is Outcome.CAUTION
+    assert _screen(screener, "flapdrol lorum ipsa een dolor").outcome is Outcome.REFUSE
+    long = "flapdrol lorum ipsa dolor sit amet consectur adipis elit sed eiusmod tempor incid labore magna aliqua {}"
+    assert _screen(screener, long.format("een ut enim")).outcome is Outcome.CAUTION
+    assert _screen(screener, long.format("een wat dat")).outcome is Outcome.REFUSE
+
+
+def test_what_a_rule_finds_in_a_few_words_stands(screener: Screener) -> None:
+    """Points outweigh a rule at a lower limit where next to nothing else is said."""
+    assert _screen(screener, "bedankt prutsel zemel").outcome is Outcome.REFUSE
+    more = " en het is zo dat er wat een is en dat het er was"
+    assert _screen(screener, "bedankt prutsel zemel" + more).outcome is Outcome.CAUTION
 
 
 def test_beside_a_rule_that_only_marks_fewer_points_refuse(screener: Screener) -> None:
     """What a rule marks and the words confirm is refused, at a lower limit than words alone; a quotation never."""
     assert _screen(screener, "zemel dinges").outcome is Outcome.CAUTION
     assert _screen(screener, "mompel").outcome is Outcome.CAUTION
-    assert _screen(screener, "zemel dinges. mompel").outcome is Outcome.REFUSE
+    assert _screen(screener, "wat een zemel dinges. mompel").outcome is Outcome.REFUSE
     assert _screen(screener, 'zemel dinges. Hij zei "mompel"').outcome is Outcome.CAUTION
 
 
