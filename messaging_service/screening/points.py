@@ -52,12 +52,14 @@ class Points:
         self.thresholds: Mapping[str, int] = written["thresholds"]
         self.start: int = written["start"]
         self.topics: dict[str, str] = {}
-        self.terms: dict[str, Sequence[int]] = {}
+        self.terms: dict[str, tuple[int, ...]] = {}
+        shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         for topic, terms in written["words"].items():
             if max(map(abs, chain.from_iterable(terms.values()))) > HIGHEST:
                 raise LexiconFault(f"{_highest(terms)!r} has more than {HIGHEST} points")
-            self.terms |= terms
-            self.topics |= dict.fromkeys(terms, topic)
+            self.terms |= {term: shared.setdefault(both := tuple(points), both) for term, points in terms.items()}
+            if topic != ORDINARY:
+                self.topics |= dict.fromkeys(terms, topic)
 
     def reasons(self, window: Sequence[str]) -> list[tuple[str, int]]:
         """Each term of `window` that has points, with both its points together, the strongest first."""
@@ -69,8 +71,8 @@ class Points:
         """The topic whose words speak most strongly in `window`."""
         sums: dict[str, int] = {}
         for term, points in self.reasons(window):
-            if points > 0 and self.topics[term] != ORDINARY:
-                sums[self.topics[term]] = sums.get(self.topics[term], 0) + points
+            if points > 0 and (topic := self.topics.get(term)):
+                sums[topic] = sums.get(topic, 0) + points
         return max(sums, key=lambda topic: sums[topic]) if sums else otherwise
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from math import exp, log
+from sys import intern
 
 from messaging_service.screening.points import (
     LEAST_BY_OTHERS,
@@ -45,8 +46,8 @@ class Scales:
     def __init__(self, kinds: Sequence[Points]) -> None:
         self._kinds = kinds
         terms = _packed(kinds)
-        self._pairs = {tuple(term.split(" ")): value for term, value in terms.items() if " " in term}
-        self._known = _Known(terms)
+        self._pairs = {tuple(map(intern, term.split(" "))): value for term, value in terms.items() if " " in term}
+        self._known = _Known({term: value for term, value in terms.items() if " " not in term})
         self._shifts = [_BITS * at for at in range(2 * len(kinds))]
         self._middle = sum(_HALF << shift for shift in self._shifts)
 
