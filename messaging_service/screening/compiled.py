@@ -50,5 +50,8 @@ def _keep(file: Path, content: bytes) -> None:
     beside = file.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(file)
+        try:
+            beside.write_bytes(content)
+            beside.replace(file)
+        except OSError:
+            beside.unlink(missing_ok=True)

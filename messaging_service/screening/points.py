@@ -55,7 +55,7 @@ class Points:
         self.terms: dict[str, tuple[int, ...]] = {}
         shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         for topic, terms in written["words"].items():
-            if max(map(abs, chain.from_iterable(terms.values()))) > HIGHEST:
+            if max(map(abs, chain.from_iterable(terms.values())), default=0) > HIGHEST:
                 raise LexiconFault(f"{_highest(terms)!r} has more than {HIGHEST} points")
             self.terms |= {term: shared.setdefault(both := tuple(points), both) for term, points in terms.items()}
             if topic != ORDINARY:

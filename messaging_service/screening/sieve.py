@@ -35,7 +35,7 @@ class Sieve:
         keyed = self._keyed = _keyed(rules, bits, size)
         self._keyed_by_number, keyed[NUMBER] = keyed[NUMBER], ()
         numerals = table.numerals()
-        self._numerals = len(numerals)
+        self._numerals = len(numerals)  # the first of the patterns of `_parts`
         asked = [pattern for pattern, term in terms.items() if masks[term] or keyed[term]]
         others = [pattern for pattern, term in terms.items() if not (masks[term] or keyed[term])]
         self._parts = Search(numerals + asked, [NUMBER] * len(numerals) + [terms[pattern] for pattern in asked])
