@@ -65,7 +65,7 @@ LIMITS = {
         "alarm_alone": 14,
         "alarm_beside": 6,
         "alarm_kept": -8,
-        "alarm_short": -20,
+        "alarm_short": -30,
     },
     "prohibited": {
         "caution_alone": 5,

@@ -52,10 +52,9 @@ class SecondOpinion:
         total, limit = opinion.total, points.thresholds
         short = len(reading.words) < SHORT
         # what a rule would page for keeps its notice, unless hardly a word of the message agrees; few words say little
-        kept = "short_kept" if short else "paged_kept" if paged else "notice_kept"
-        if found and total < limit.get(kept, -inf):
+        if found and total < _kept(limit, "paged_kept" if paged else "notice_kept", "short_kept", short=short):
             return [replace(m, context=OUTWEIGHED, counts=False, alarm=False) if m in found else m for m in matches]
-        if paged and total < limit.get("alarm_short" if short else "alarm_kept", -inf):
+        if paged and total < _kept(limit, "alarm_kept", "alarm_short", short=short):
             return [replace(m, context=OUTWEIGHED, alarm=False) if m.counts and m.alarm else m for m in matches]
         # a rule that pages nobody, or whose context silences it, needs fewer words beside it than none at all
         alarm = total >= limit["alarm_beside" if found and "alarm_beside" in limit else "alarm_alone"]
@@ -82,7 +81,7 @@ class SecondOpinion:
         found = [match for match in read if match.counts]
         total, limit = opinion.total, points.thresholds
         if any(refuses(match, refusing) for match in found):
-            if total >= limit.get("refuse_short" if len(reading.words) < SHORT else "refuse_kept", -inf):
+            if total >= _kept(limit, "refuse_kept", "refuse_short", short=len(reading.words) < SHORT):
                 return matches
             return [replace(m, context=OUTWEIGHED) if refuses(m, refusing) else m for m in matches]
         # of a quotation the points cannot know better; of what a rule only marks, fewer of them do
@@ -93,6 +92,11 @@ class SecondOpinion:
         if total >= limit["caution_alone"] and not found:
             return [*matches, _match(CAUTION, "prohibited", points, opinion, reading)]
         return matches
+
+
+def _kept(limits: Mapping[str, int], otherwise: str, in_short: str, *, short: bool) -> float:
+    """Below which a rule is outweighed; an older lexicon lacks the limits of short messages, or all."""
+    return limits.get(in_short if short and in_short in limits else otherwise, -inf)
 
 
 def _match(rule: str, kind: str, points: Points, opinion: Opinion, reading: Reading, *, alarm: bool = False) -> Match:
