@@ -31,6 +31,7 @@ from messaging_service.screening.points import (
     MOST_BY_OTHERS,
     ORDINARY,
     SCALE,
+    pieces,
     share_of_message,
     terms_of,
     windows_of,
@@ -53,12 +54,21 @@ LEAST_TEXTS = 3
 LEAST_POINTS = 3
 # how readily a term is given weight, beside how rare it is: a piece of a word, a pair of neighbours, a word
 READINESS = {"urgency": (0.7, 1.0, 1.0), "prohibited": (0.5, 0.7, 1.0)}
+# Whom one speaks to says nothing of what one says; and who is rude says *jij* more often in these sets than in life.
+_ADDRESSED = """
+    u uw uwe je jou jouw jij jullie ge gij dokter dokters dr doktor arts artsen zuster zusters broeder broeders verpleegkundige
+    verpleegster verpleger assistente assistent doktersassistente mevrouw meneer mevr mw dhr heer professor chirurg specialist
+    huisarts mens mensen meid jongen dames heren team you your doctor nurse sir madam , .
+"""
+ADDRESS = {"urgency": frozenset[str](), "prohibited": frozenset(p for w in _ADDRESSED.split() for p in (w, *pieces(w)))}
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
         "notice_alone": -14,
         "notice_short": -6,
         "notice_against": 14,
+        "notice_abuse": -2,
+        "notice_threat": 12,
         "notice_kept": -25,
         "paged_kept": -30,
         "short_kept": -40,
@@ -142,7 +152,8 @@ class Fit:
 
     def __init__(self, kind: str, chosen: list[Text]) -> None:
         held = Counter(t for text in chosen for t in {t for words in text.windows for t in counted(words)})
-        self.at = {t: i for i, t in enumerate(sorted(t for t, count in held.items() if count >= LEAST_TEXTS))}
+        told = (t for t, count in held.items() if count >= LEAST_TEXTS and not ADDRESS[kind].issuperset(t.split(" ")))
+        self.at = {t: i for i, t in enumerate(sorted(told))}
         piece, pair, word = READINESS[kind]
         size = np.array([piece if "*" in t else pair if " " in t else word for t in self.at])
         size *= np.array([_rarity(held[t], len(chosen)) for t in self.at]) ** 2

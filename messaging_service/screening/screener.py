@@ -23,19 +23,25 @@ from messaging_service.screening.points import Points, read_points, version_with
 from messaging_service.screening.quotes import quoted_spans
 from messaging_service.screening.reading import Reading, plain_reading
 from messaging_service.screening.rules import ContextWords, Lexicon, Rule
-from messaging_service.screening.second_opinion import CAUTION, OPINIONS, REFUSE, SHORT, SecondOpinion
+from messaging_service.screening.second_opinion import (
+    CAUTION,
+    OPINIONS,
+    REFUSE,
+    SAFETY_NET,
+    SHORT,
+    THREATS,
+    SecondOpinion,
+)
 from messaging_service.screening.sieve import Sieve
 from messaging_service.screening.spans import Spans
 from messaging_service.screening.terms import NUMBER, TermTable
 from messaging_service.screening.told import told_spans
 from messaging_service.screening.typos import index_typos
-from messaging_service.screening.verdict import QUOTED, TOLD, Match, Verdict, conclude, refuses
+from messaging_service.screening.verdict import ABUSE, QUOTED, TOLD, Match, Verdict, conclude, refuses
 
 _NO_CONTEXT = ContextWords({})
 _IDIOM = Effect("idiom", CERTAIN)
 _EXCEPTION = Effect("exception", CERTAIN)
-_SAFETY_NET = "general"
-_THREATS = frozenset(["threatening", "violent"])
 _TELLING = 3
 
 
@@ -155,14 +161,15 @@ class Screener:
         return stated[:2], False
 
     def _without_abuse(self, matches: list[Match]) -> list[Match]:
-        """A threat is no emergency: what lies within one, and what only the safety net finds, does not count."""
+        """A threat is no emergency: what lies within one, and what is faint beside abuse of points, does not count."""
         abuse = [match for match in matches if refuses(match, self._refusing)]
-        threats = Spans((match.start, match.end) for match in abuse if match.topic in _THREATS)
+        threats = Spans((match.start, match.end) for match in abuse if match.topic in THREATS)
+        by_points = bool(abuse) and all(match.rule == REFUSE for match in abuse)
         return [
-            replace(match, context="abuse", counts=False, alarm=False)
+            replace(match, context=ABUSE, counts=False, alarm=False)
             if match.kind == "urgency"
             and match.counts
-            and (threats.hold(match.start, match.end) or (abuse and _faint(match)))
+            and (threats.hold(match.start, match.end) or (by_points and _faint(match)))
             else match
             for match in matches
         ]
@@ -196,7 +203,7 @@ class Screener:
 
 
 def _faint(match: Match) -> bool:
-    return match.topic == _SAFETY_NET or match.rule in OPINIONS
+    return match.topic == SAFETY_NET or match.rule in OPINIONS
 
 
 def _at_their_keys(rules: Sequence[Rule], findings: Findings) -> Iterator[tuple[Rule, Hit]]:

@@ -8,11 +8,13 @@ from math import inf
 
 from messaging_service.screening.points import KINDS, Points, windows_of
 from messaging_service.screening.reading import Reading
-from messaging_service.screening.verdict import OUTWEIGHED, QUOTED, Match, refuses
+from messaging_service.screening.verdict import ABUSE, OUTWEIGHED, QUOTED, Match, refuses
 from messaging_service.screening.weighing import Opinion, Scales
 
 NOTICE, REFUSE, CAUTION = "points.notice", "points.refuse", "points.caution"
 OPINIONS = frozenset([NOTICE, REFUSE, CAUTION])
+SAFETY_NET = "general"
+THREATS = frozenset(["threatening", "violent", "intimidating"])
 _SHOWN = 10
 _FEW, SHORT = 8, 16
 """Words and stops, the subject's too; a message of fewer says too little for the lower limits."""
@@ -31,7 +33,7 @@ class SecondOpinion:
         if self._scales is None:
             return matches
         urgency, prohibited = self._scales.weigh(windows_of(reading))
-        matches = self._urgency(matches, self.points["urgency"], urgency, reading)
+        matches = self._urgency(matches, self.points["urgency"], urgency, reading, refusing)
         lead = prohibited.total - urgency.total
         return self._prohibited(matches, self.points["prohibited"], prohibited, reading, refusing, lead=lead)
 
@@ -46,10 +48,15 @@ class SecondOpinion:
             lines.append(f"  points for {kind}: {opinion.total:+.0f} ({', '.join(spoke) or 'no word has points'})")
         return lines
 
-    def _urgency(self, matches: list[Match], points: Points, opinion: Opinion, reading: Reading) -> list[Match]:
+    def _urgency(
+        self, matches: list[Match], points: Points, opinion: Opinion, reading: Reading, refusing: frozenset[str]
+    ) -> list[Match]:
+        total, limit = opinion.total, points.thresholds
+        beside_abuse = _beside_abuse(matches, limit, refusing)
+        if total < beside_abuse:
+            matches = [replace(m, context=ABUSE, counts=False, alarm=False) if _by_the_net(m) else m for m in matches]
         found = [match for match in matches if match.kind == "urgency" and match.counts]
         paged = any(match.alarm for match in found)
-        total, limit = opinion.total, points.thresholds
         short = len(reading.words) < SHORT
         # what a rule would page for keeps its notice, unless hardly a word of the message agrees; few words say little
         if found and total < _kept(limit, "paged_kept" if paged else "notice_kept", "short_kept", short=short):
@@ -61,8 +68,8 @@ class SecondOpinion:
         # words must speak more clearly where a rule saw denial or long ago, or where next to nothing is said
         unsure = len(reading.words) < _FEW or (not found and any(match.kind == "urgency" for match in matches))
         wanted = "notice_against" if unsure else "notice_short" if short else "notice_alone"
-        enough = limit.get(wanted, limit["notice_alone"])
-        if (alarm and not paged) or (total >= enough and not found):
+        enough = max(limit.get(wanted, limit["notice_alone"]), beside_abuse)
+        if total >= beside_abuse and ((alarm and not paged) or (total >= enough and not found)):
             return [*matches, _match(NOTICE, "urgency", points, opinion, reading, alarm=alarm)]
         return matches
 
@@ -92,6 +99,18 @@ class SecondOpinion:
         if total >= limit["caution_alone"] and not found:
             return [*matches, _match(CAUTION, "prohibited", points, opinion, reading)]
         return matches
+
+
+def _by_the_net(match: Match) -> bool:
+    return match.kind == "urgency" and match.counts and match.topic == SAFETY_NET
+
+
+def _beside_abuse(matches: list[Match], limits: Mapping[str, int], refusing: frozenset[str]) -> float:
+    """From where words alone show the notice beside abuse that a rule refuses: threats speak of blood and death too."""
+    abuse = {match.topic for match in matches if refuses(match, refusing)}
+    if not abuse:
+        return -inf
+    return limits.get("notice_threat" if abuse & THREATS else "notice_abuse", inf)
 
 
 def _kept(limits: Mapping[str, int], otherwise: str, in_short: str, *, short: bool) -> float:

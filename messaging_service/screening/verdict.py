@@ -10,6 +10,9 @@ QUOTED = "quoted"
 TOLD = "told"
 """In a sentence that reports what was said or done to the writer."""
 
+ABUSE = "abuse"
+"""What abuse speaks of is no emergency."""
+
 OUTWEIGHED = "outweighed"
 """The words around it speak so clearly against it that it does less: no alarm, or no refusal."""
 
