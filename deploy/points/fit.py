@@ -56,9 +56,9 @@ LEAST_POINTS = 3
 READINESS = {"urgency": (0.7, 1.0, 1.0), "prohibited": (0.5, 0.7, 1.0)}
 # Whom one speaks to says nothing of what one says; and who is rude says *jij* more often in these sets than in life.
 _ADDRESSED = """
-    u uw uwe je jou jouw jij jullie ge gij dokter dokters dr doktor arts artsen zuster zusters broeder broeders verpleegkundige
-    verpleegster verpleger assistente assistent doktersassistente mevrouw meneer mevr mw dhr heer professor chirurg specialist
-    huisarts mens mensen meid jongen dames heren team you your doctor nurse sir madam , .
+    u uw uwe je jou jouw jij jullie ge gij dokter dokters dr doktor arts artsen zuster zusters broeder broeders
+    verpleegkundige verpleegster verpleger assistente assistent doktersassistente mevrouw meneer mevr mw dhr heer professor
+    chirurg specialist huisarts mens mensen meid jongen dames heren team you your doctor nurse sir madam , .
 """
 ADDRESS = {"urgency": frozenset[str](), "prohibited": frozenset(p for w in _ADDRESSED.split() for p in (w, *pieces(w)))}
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
