@@ -57,15 +57,15 @@ READINESS = {"urgency": (0.7, 1.0, 1.0), "prohibited": (0.5, 0.7, 1.0)}
 # Whom one speaks to says nothing of what one says; and who is rude says *jij* more often in these sets than in life.
 _ADDRESSED = """
     u uw uwe je jou jouw jij jullie ge gij dokter dokters dr doktor arts artsen zuster zusters broeder broeders
-    verpleegkundige verpleegster verpleger assistente assistent doktersassistente mevrouw meneer mevr mw dhr heer professor
-    chirurg specialist huisarts mens mensen meid jongen dames heren team you your doctor nurse sir madam , .
+    verpleegkundige verpleegster verpleger assistente assistent doktersassistente mevrouw meneer mevr mw dhr heer
+    professor chirurg specialist huisarts mens mensen meid jongen dames heren team you your doctor nurse sir madam , .
 """
 ADDRESS = {"urgency": frozenset[str](), "prohibited": frozenset(p for w in _ADDRESSED.split() for p in (w, *pieces(w)))}
 # chosen by the figures of left-out authors: from `alone` the words do without a rule, below `kept` they outweigh one
 LIMITS = {
     "urgency": {
         "notice_alone": -14,
-        "notice_short": -6,
+        "notice_short": 2,
         "notice_against": 14,
         "notice_abuse": -2,
         "notice_threat": 12,
@@ -79,7 +79,7 @@ LIMITS = {
     },
     "prohibited": {
         "caution_alone": 5,
-        "refuse_alone": 20,
+        "refuse_alone": 24,
         "refuse_beside": 8,
         "refuse_lead": 30,
         "refuse_kept": -15,

@@ -29,6 +29,8 @@ _URGENCY = """start = 0
 [thresholds]
 notice_alone = 20
 notice_against = 30
+notice_abuse = 35
+notice_threat = 60
 notice_kept = -40
 short_kept = -200
 alarm_alone = 40
@@ -196,6 +198,13 @@ def test_an_emergency_of_a_rule_beside_abuse_of_points_is_delivered(screener: Sc
     """What a rule of urgency marks is never refused, whatever the points say (terms article 3.7)."""
     verdict = _screen(screener, "flapdrol. kwabbel")
     assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (True, True, Outcome.CAUTION)
+
+
+def test_an_emergency_of_points_beside_abuse_of_a_rule_is_delivered(screener: Screener) -> None:
+    """Words alone show the notice beside an insult, from a limit of their own; faint ones there do not."""
+    verdict = _screen(screener, "wat een prutsel. er is zwabber zwieber in dat, en dat is zo")
+    assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (True, True, Outcome.CAUTION)
+    assert _screen(screener, "wat een prutsel. er is zwieber in dat, en dat is zo").outcome is Outcome.REFUSE
 
 
 def test_a_long_message_does_not_drown_its_sentence(screener: Screener) -> None:

@@ -186,3 +186,20 @@ def test_quotation_marks_around_the_whole_text_hide_nothing() -> None:
 def test_mild_insults_are_delivered(text: str) -> None:
     """Mild abuse that an angry patient may write is marked at most, never refused."""
     assert _outcome(text) is not Outcome.REFUSE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ik sta op het dak van jullie parkeergarage. Kom maar kijken hoe ik spring, klootzakken.",
+        "Het touw hangt al. Jullie zijn moordenaars, vieze kankerlijers.",
+        "Ik heb het gas opengezet. Fuck jullie.",
+        "Klootzak, hij houdt een kussen op haar gezicht",
+        "Stomme trut, mijn moeder is grauw, klam en zweet als een otter",
+        "Ik heb afscheid genomen van de kinderen. Jij hebt dit op je geweten vuile hufter.",
+    ],
+)
+def test_an_emergency_full_of_abuse_is_delivered_and_answered(text: str) -> None:
+    """Whoever curses in an emergency sees the notice, and is not refused (terms article 3.7)."""
+    verdict = SCREENER.screen(text, markup=False, language="nl")
+    assert (verdict.urgent, verdict.prohibited, verdict.outcome) == (True, True, Outcome.CAUTION)

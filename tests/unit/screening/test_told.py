@@ -18,6 +18,11 @@ SCREENER = Screener.load()
         ("Op de gang riep een bezoeker naar me: rot op naar je eigen land vieze neger", "nl"),
         ("Als beveiliger kreeg ik 'vieze kankerneger, ik schiet je overhoop' naar mijn hoofd", "nl"),
         ("My ex told me: I will kill you, you filthy whore", "en"),
+        ("Mijn chef appte: ik breek je benen mongool. Ik zit al zes weken ziek thuis.", "nl"),
+        ("Mijn tante zei altijd: vieze hoer, uit jou wordt nooit iets.", "nl"),
+        ("De brief eindigt met: ik snij je open kankerhoer. Mag ik iets om te slapen?", "nl"),
+        ("Ojciec mówił: zabiję cię, kurwo. Wciąż mi się to śni.", "pl"),
+        ("Il me disait : je vais te crever, salope. J'en rêve encore.", "fr"),
     ],
 )
 def test_a_report_is_never_refused(text: str, language: str) -> None:
@@ -31,6 +36,7 @@ def test_a_report_is_never_refused(text: str, language: str) -> None:
         "Jullie sloegen me, ik maak je af kutwijf",
         "Ik maak je af kutwijf. Hij schreef mij een brief.",
         "ik maak je af kutwijf",
+        "Ik zei al: jij bent een vieze hoer",
     ],
 )
 def test_who_speaks_to_the_reader_is_refused(text: str) -> None:
