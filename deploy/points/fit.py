@@ -79,7 +79,7 @@ LIMITS = {
     },
     "prohibited": {
         "caution_alone": 5,
-        "refuse_alone": 24,
+        "refuse_alone": 36,
         "refuse_beside": 8,
         "refuse_lead": 30,
         "refuse_kept": -15,

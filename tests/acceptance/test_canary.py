@@ -87,7 +87,7 @@ async def test_nothing_is_readable_outside_the_processes(
     answers = await post_everything(system, number, name, canary)
     await system.children.stop("persist")
     patient = system.patient("spijkenisse", number, name, bsn=BSN)
-    waiting = await patient.post(canary, f"Dit ligt in de wachtrij: {canary}")
+    waiting = await patient.post(canary, f"Dit bericht gaat over de wachtrij: {canary}")
     headers = await waiting_headers(system, "persist.normal")
     assert waiting.id.encode() in headers
     async with system.http.get(f"{system.url}/metrics") as page:
